@@ -1,0 +1,441 @@
+"""The composition root: config → parts → a run. The only place that names both sides."""
+
+import contextlib
+import functools
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from syncengine.config.loading import Loaded
+from syncengine.config.model import Bound, Job
+from syncengine.destinations._http import Door
+from syncengine.destinations._pacing import Pacer
+from syncengine.destinations.v2 import SmartSenderV2
+from syncengine.errors import (
+    ConfigError,
+    InterruptedRunError,
+    RefusedError,
+    StateError,
+    SyncEngineError,
+    UnavailableError,
+)
+from syncengine.events import Event
+from syncengine.first_rows import FirstRows
+from syncengine.frames import CODE, KEY, REASON, ROW
+from syncengine.guards import Guards
+from syncengine.journal import Journal
+from syncengine.ledger import open_ledger
+from syncengine.lock import locked
+from syncengine.model import OnMissing
+from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
+from syncengine.ports import Source
+from syncengine.prepare import ERRORS_FILE, JobTerms, Prepared, Understood, draw_up
+from syncengine.redaction import Secret
+from syncengine.report import Report, Result
+from syncengine.sources import SourceOptions, open_source
+from syncengine.state import StateStore
+from syncengine.stopping import StopSwitch, stopped_by_signals
+from syncengine.sync import Ended, Pace, Parts, plan_report, sync
+from syncengine.telemetry import RunLog, log_key
+from syncengine.understanding import understand
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What flags say against the config. None: nothing."""
+
+    rate: float | None = None
+    concurrency: int | None = None
+    max_missing: Bound | None = None
+    max_shrink: Bound | None = None
+    max_held: Bound | None = None
+    fail_on: Bound | None = None
+    max_requests: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """A config and the folders it names."""
+
+    loaded: Loaded
+    overrides: Overrides = field(default_factory=Overrides)
+    show_pii: bool = False
+
+    @property
+    def state_folder(self) -> Path:
+        return (self.loaded.folder / self.loaded.config.state.path).absolute()
+
+    def token(self) -> Secret:
+        """The token, checked for its shape. Raises ConfigError."""
+        if self.loaded.token_problem is not None:
+            raise self.loaded.token_problem
+        written = self.loaded.config.account.token
+        if not written:
+            raise ConfigError(
+                "no token",
+                why=f"[account] token is not set in {self.loaded.path.name}",
+                fix='token = "${SMARTSENDER_TOKEN}" in [account], and: export SMARTSENDER_TOKEN=…    '
+                "(or see it work without an account: syncengine demo)",
+                code="token-missing",
+            )
+        token = Secret(written)
+        if not token.looks_valid():
+            raise ConfigError(
+                "the token can't be one",
+                why="a token is 8 to 512 visible ASCII characters without blanks; this one is not (it is not shown)",
+                fix="copy it again from https://partner.sndmart.com/profile",
+                code="token-shape",
+            )
+        return token
+
+    def jobs(self, names: Sequence[str]) -> list[Job]:
+        """The jobs named, or all. Raises ConfigError."""
+        config = self.loaded.config
+        if not config.job:
+            raise ConfigError(
+                f"{self.loaded.path.name} has no [[job]]",
+                fix="syncengine init contacts.csv shows what one looks like",
+                code="job-missing",
+            )
+        by_name = {job.name: job for job in config.job}
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
+            raise ConfigError(
+                f'no job is called "{unknown[0]}"', why=f"there are: {', '.join(by_name)}", code="job-unknown"
+            )
+        return [by_name[name] for name in names] if names else list(config.job)
+
+
+def new_run_id(now: float | None = None) -> str:
+    """A UUIDv7: ids sort by the time they were made."""
+    milliseconds = int((time.time() if now is None else now) * 1000) & ((1 << 48) - 1)
+    number = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
+    digits = f"{number:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def source_of(job: Job, base: Path) -> Source:
+    """The source of a job, opened: its header is read, its rows are not. Raises SourceError."""
+    written = job.source
+    if isinstance(written, str):
+        return open_source(SourceOptions(written, base))
+    return open_source(
+        SourceOptions(
+            written.path,
+            base,
+            format=written.format,
+            encoding=written.encoding,
+            separator=written.separator,
+            pick=written.pick,
+            skip_rows=written.skip_rows,
+        )
+    )
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Blocking work, off the event loop. It is not abandoned when the run is cancelled: it may be writing."""
+    return await anyio.to_thread.run_sync(work)
+
+
+@dataclass(slots=True)
+class Session:
+    """The state directory, locked and open for writing."""
+
+    workshop: Workshop
+    connection: sqlite3.Connection
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.connection)
+
+    @property
+    def runs(self) -> Path:
+        return self.workshop.state_folder / "runs"
+
+    def state(self, job: Job) -> StateStore:
+        """What is known of the job's list."""
+        account = self.workshop.loaded.config.account
+        return StateStore(self.connection, self.workshop.state_folder, job.list_id, account.url)
+
+    def understand(self, job: Job) -> Understood:
+        """The job's source and what its columns mean; the names it chooses are kept."""
+        state = self.state(job)
+        source = source_of(job, self.workshop.loaded.folder)
+        understood, names = understand(job, source, names=state.names(job.name), variables=state.variables())
+        state.remember_names(job.name, names)
+        return understood
+
+
+@contextlib.contextmanager
+def open_session(workshop: Workshop, *, wait_lock: float = 0.0, doing: str = "sync") -> Iterator[Session]:
+    """Lock the state directory and open it. Raises LockError, StateError."""
+    folder = workshop.state_folder
+    try:
+        with locked(folder, wait=wait_lock, doing=doing), contextlib.closing(open_ledger(folder)) as connection:
+            yield Session(workshop, connection)
+    except OSError as error:
+        raise StateError(
+            f"{folder}: the state can't be written",
+            why=str(error),
+            fix="make the folder writable, or name another: [state] path",
+        ) from error
+
+
+class Screen(Protocol):
+    """Who looks on while jobs run."""
+
+    def approve(self, view: Mapping[str, Any]) -> bool:
+        """Whether the plan in `view` (see `plan_view`) may be carried out."""
+        ...
+
+    def observe(self, event: Event) -> None: ...
+
+    def ended(self, end: "JobEnd") -> None:
+        """A job is over."""
+        ...
+
+    def stopping(self, reason: str) -> None:
+        """A stop was requested; what is in flight is being finished."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended: its report where it got that far, and the error to tell where there is one."""
+
+    job: str
+    report: Report | None
+    problem: SyncEngineError | None
+
+
+def sync_jobs(
+    workshop: Workshop, jobs: Sequence[Job], screen: Screen, *, wait_lock: float = 0.0, fresh: bool = False
+) -> list[JobEnd]:
+    """Run jobs one after the other. Raises LockError and StateError; what ends a single job is in its `JobEnd`."""
+    workshop.token()  # a missing token is told before anything else is done
+    with open_session(workshop, wait_lock=wait_lock) as session:
+        return anyio.run(functools.partial(_run_jobs, session, jobs, screen, fresh=fresh))
+
+
+async def _run_jobs(session: Session, jobs: Sequence[Job], screen: Screen, *, fresh: bool) -> list[JobEnd]:
+    ends = []
+    stop = StopSwitch()
+    async with stopped_by_signals(stop, on_stop=screen.stopping):
+        for job in jobs:
+            try:
+                ended = await sync_job(session, job, screen, stop, fresh=fresh)
+                problem = ended.problem or _interruption(stop, ended)
+                end = JobEnd(job.name, ended.report, problem)
+            except SyncEngineError as error:
+                end = JobEnd(job.name, None, error)
+            screen.ended(end)
+            ends.append(end)
+            if stop.requested or isinstance(end.problem, RefusedError | StateError):
+                break
+            stop.next_run()
+    return ends
+
+
+def _interruption(stop: StopSwitch, ended: Ended) -> SyncEngineError | None:
+    """The error that tells how to go on with a run that was stopped."""
+    report = ended.report
+    if report.result is not Result.INTERRUPTED:
+        return None
+    fix = f"go on with: syncengine sync {report.job}"
+    sent = f"{sum(report.confirmed.values()):,} contacts are confirmed and recorded, {report.pending:,} are pending"
+    if stop.signal_number is None:
+        return UnavailableError(
+            f"stopped: {stop.reason or 'the requests allowed for this run are spent'}",
+            fix=fix,
+            code="budget-spent",
+            sent=sent,
+        )
+    return InterruptedRunError(f"stopped by {stop.reason}", signal_number=stop.signal_number, fix=fix, sent=sent)
+
+
+async def sync_job(session: Session, job: Job, screen: Screen, stop: StopSwitch, *, fresh: bool = False) -> Ended:
+    """One run of one job, with its log. Raises as `sync.sync` does."""
+    workshop = session.workshop
+    account, overrides = workshop.loaded.config.account, workshop.overrides
+    token = workshop.token()
+    destination = destination_of(workshop, job)
+    logs = _Logs(session, job, token)
+
+    def observe(event: Event) -> None:
+        logs(event)
+        screen.observe(event)
+
+    parts = Parts(
+        terms_of(job, overrides),
+        overrides.fail_on or job.guard.fail_on,
+        lambda: session.understand(job),
+        session.state(job),
+        session.journal,
+        destination,
+        session.runs,
+        Pace(overrides.concurrency or account.concurrency, account.max_outage, overrides.max_requests),
+        stop,
+        in_thread,
+        lambda: datetime.now(UTC),
+        new_run_id,
+        lambda prepared: logs.begin(prepared) and screen.approve(_view(session, job, prepared)),
+        observe,
+    )
+    try:
+        ended = await sync(parts, fresh=fresh)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await destination.aclose()
+    logs.end(ended)
+    return ended
+
+
+def destination_of(workshop: Workshop, job: Job) -> SmartSenderV2:
+    """The list of a job behind the service of the config, paced. Raises ConfigError without a token."""
+    account = workshop.loaded.config.account
+    pacer = Pacer(workshop.overrides.rate or account.rate)
+    door = Door(account.url, workshop.token(), pacer, timeout=account.timeout, proxy=account.proxy)
+    return SmartSenderV2(door, job.list_id)
+
+
+def terms_of(job: Job, overrides: Overrides) -> JobTerms:
+    """A job's config as the engine takes it."""
+    return JobTerms(
+        job.name,
+        job.list_id,
+        job.mode,
+        job.consent,
+        job.mirror.on_missing,
+        Guards(
+            max_missing=overrides.max_missing or job.mirror.max_missing,
+            max_shrink=overrides.max_shrink or job.guard.max_shrink,
+            max_held=overrides.max_held or job.guard.max_held,
+        ),
+    )
+
+
+_HELD_LINES_LOGGED = 10_000
+"""Held rows that get a line in log.jsonl; errors.csv has them all."""
+
+
+@dataclass(slots=True)
+class _Logs:
+    """The log of a run: opened with its frozen plan, because only then the run has a folder."""
+
+    session: Session
+    job: Job
+    token: Secret
+    log: RunLog | None = None
+    _held: int = 0
+
+    def begin(self, prepared: Prepared) -> bool:
+        """Open the log and write down who is held. Always true, for use before the approval."""
+        self.log = RunLog(
+            prepared.plan.folder / "log.jsonl",
+            run=prepared.run,
+            job=self.job.name,
+            contact_key=log_key(self.session.workshop.state_folder),
+            tokens=(self.token,),
+            show_pii=self.session.workshop.show_pii,
+        )
+        if not prepared.resumed:
+            self._log_held(self.log, prepared)
+        return True
+
+    def __call__(self, event: Event) -> None:
+        if self.log is not None:
+            self.log(event)
+
+    def end(self, ended: Ended) -> None:
+        """Write the numbers and close; a run that planned nothing has no log."""
+        if self.log is None:
+            return
+        if ended.problem is not None:
+            self.log.problem(ended.problem.what, ended.problem.why, ended.problem.code)
+        self.log.ended(ended.report.to_json())
+        self.log.close()
+
+    def _log_held(self, log: RunLog, prepared: Prepared) -> None:
+        for frame in prepared.plan.held():
+            for key, row, code, reason in frame.select(KEY, ROW, CODE, REASON).iter_rows():
+                if self._held == _HELD_LINES_LOGGED:
+                    log.held(None, None, "more", "further held rows stand in errors.csv only")
+                    return
+                log.held(key, row, code, reason)
+                self._held += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan nothing of which was sent: `document` as `plan --json` prints it, `view` for people."""
+
+    prepared: Prepared
+    document: dict[str, Any]
+    view: dict[str, Any]
+
+
+def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
+    """A frozen plan nothing of which is sent, in a folder of its own. Raises what `sync_job` raises before sending."""
+    run = new_run_id()
+    understood = session.understand(job)
+    terms = terms_of(job, session.workshop.overrides)
+    limit = session.workshop.overrides.limit
+    if limit is not None:
+        understood = replace(understood, source=FirstRows(understood.source, limit))
+        anything = Bound(share=1.0)
+        terms = replace(terms, on_missing=OnMissing.KEEP, guards=Guards(anything, anything, anything))
+    destination = SmartSenderV2(_no_door(session.workshop.loaded.config.account.url), job.list_id)
+    prepared = draw_up(
+        terms,
+        understood,
+        session.state(job),
+        run=run,
+        folder=out or session.runs / run,
+        encode=destination.encode,
+        batch_size=destination.batch_size,
+        now=datetime.now(UTC),
+        pulse=lambda: None,
+    )
+    view = _view(session, job, prepared)
+    differences = prepared.plan.folder / DIFFERENCES_FILE
+    if write_differences(prepared, differences):
+        view["differences"] = str(differences)
+    document = plan_report(prepared, job.name, job.list_id).to_json() | {
+        "requests": view["requests"],
+        "minutes": round(view["estimate"] / 60, 1),
+        "variables_to_create": [variable.name for variable in prepared.facts.variables],
+        "paths": {"run": str(prepared.plan.folder), "errors": str(prepared.plan.folder / ERRORS_FILE)},
+    }
+    return Planned(prepared, document, view)
+
+
+def _view(session: Session, job: Job, prepared: Prepared) -> dict[str, Any]:
+    state = session.state(job)
+    seen = state.seen(job.name)
+    updated = state.current().updated_at
+    rate = session.workshop.overrides.rate or session.workshop.loaded.config.account.rate
+    return view_plan(
+        prepared,
+        job.name,
+        job.list_id,
+        synced=f", last changed {updated[:16].replace('T', ' ')} UTC" if updated else "",
+        rate=rate,
+        why=mapping_changes(seen.mapping if seen else None, prepared.mapping_json),
+        show_pii=session.workshop.show_pii,
+    )
+
+
+def _no_door(url: str) -> Door:
+    """A door that is never gone through: planning needs the form of requests, not the service."""
+    return Door(url, Secret(""), Pacer(1.0), timeout=1.0)

@@ -1,0 +1,89 @@
+"""How the program ends: the message a person gets, and the exit code of DESIGN.md §7."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
+
+import click
+
+from syncengine.errors import InternalError, InterruptedRunError, SyncEngineError
+from syncengine.report import EXIT_CODES, Report
+
+SCHEMA_VERSION: Final = 1
+
+_SEVERITY: Final = (0, 3, 5, 7, 2, 6, 4, 8, 1)
+"""Exit codes from harmless to grave: what several jobs end with is the gravest."""
+
+
+def gravest(codes: Sequence[int]) -> int:
+    """The exit code of several jobs. A signal's (130, 143) beats all: nothing was left to do its work."""
+    signals = [code for code in codes if code >= 128]
+    if signals:
+        return signals[0]
+    return max(codes, key=_SEVERITY.index, default=0)
+
+
+def exit_code(error: SyncEngineError) -> int:
+    """The exit code an error ends the program with."""
+    return 128 + error.signal_number if isinstance(error, InterruptedRunError) else error.exit_code
+
+
+class Ending(Protocol):
+    """How one job ended."""
+
+    @property
+    def report(self) -> Report | None: ...
+    @property
+    def problem(self) -> SyncEngineError | None: ...
+
+
+def code_of(end: Ending) -> int:
+    """The exit code of one job."""
+    if end.problem is not None:
+        return exit_code(end.problem)
+    return EXIT_CODES[end.report.result] if end.report is not None else 0
+
+
+def told(error: SyncEngineError) -> str:
+    """An error as a person reads it: what, why with the numbers, a fix to paste, and whether anything was sent."""
+    lines = [click.style(f"error[{error.code}]", fg="red", bold=True) + f": {error.what}"]
+    for label, text in (("why", error.why), ("fix", error.fix)):
+        if text:
+            first, *others = text.splitlines()
+            lines.append(f"  {label:<5}{first}")
+            lines += [f"  {'':<5}{line}" for line in others]
+    if error.sent:
+        lines.append(f"  {error.sent}")
+    return "\n".join(lines)
+
+
+def as_document(error: SyncEngineError) -> dict[str, Any]:
+    """An error as part of a JSON answer."""
+    return {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix, "sent": error.sent}
+
+
+@contextlib.contextmanager
+def leave(*, as_json: bool) -> Iterator[None]:
+    """Turn what the block raises into a message and an exit code. With `as_json` stdout gets a document as well."""
+    try:
+        yield
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort:
+        click.echo("Stopped; nothing was sent.", err=True)
+        sys.exit(130)
+    except click.ClickException as misuse:
+        misuse.show()
+        sys.exit(2)
+    except SyncEngineError as error:
+        click.echo(told(error), err=True)
+        if as_json:
+            click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "runs": [], "error": as_document(error)}))
+        if isinstance(error, InternalError):
+            click.echo("  this is a bug of ours: please report it with the folder of the run", err=True)
+        sys.exit(exit_code(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our answer left (`| head`): that is not a failure
+        sys.exit(0)

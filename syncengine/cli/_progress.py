@@ -1,0 +1,138 @@
+"""How far a run has come: a live block on a terminal, a heartbeat line each 10 % or 30 s elsewhere. On stderr."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from syncengine.cli._render import is_terminal, say
+from syncengine.events import (
+    BatchSettled,
+    CircuitClosed,
+    CircuitOpened,
+    Event,
+    RequestAnswered,
+    RetryPlanned,
+    RunBegan,
+    Stopping,
+    VariablesCreated,
+    WaveBegan,
+)
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+HEARTBEAT_SECONDS = 30.0
+HEARTBEAT_SHARE = 0.1
+
+
+class Progress(Protocol):
+    """Shows events as they come."""
+
+    def __call__(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def progress() -> Progress:
+    """The one that fits where stderr goes."""
+    return LiveProgress() if is_terminal(sys.stderr) else Heartbeat()
+
+
+class Heartbeat:
+    """A line now and then, for logs and pipes."""
+
+    def __init__(self, write: Callable[[str], None] = say, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._contacts = self._done = 0
+        self._last_share = 0.0
+        self._last_time = clock()
+        self._confirmed = self._refused = 0
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunBegan(run, job, contacts, done):
+                self._contacts, self._done = contacts, done
+                self._last_share = done / contacts if contacts else 0.0
+                began = "goes on" if done else "begins"
+                self._write(f"{job}: run {run[:13]} {began}, {contacts - done:,} contacts to send")
+            case VariablesCreated(names):
+                self._write(f"variables created: {', '.join(names)}")
+            case BatchSettled(_, _, size, confirmed):
+                self._done += size
+                self._confirmed += confirmed
+                self._refused += size - confirmed
+                self._beat()
+            case CircuitOpened(problem):
+                self._write(f"the service does not answer ({problem}): trying with one request at a time")
+            case CircuitClosed(outage):
+                self._write(f"the service answers again, after {outage:.0f} s")
+            case Stopping(reason, in_flight):
+                self._write(f"stopping ({reason}): {in_flight} requests in flight")
+            case _:
+                pass
+
+    def _beat(self) -> None:
+        share = self._done / self._contacts if self._contacts else 1.0
+        now = self._clock()
+        if share - self._last_share >= HEARTBEAT_SHARE or now - self._last_time >= HEARTBEAT_SECONDS:
+            self._last_share, self._last_time = share, now
+            self._write(f"{self._done:,}/{self._contacts:,} ({share:.0%}) · {self._refused:,} not confirmed")
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+class LiveProgress:
+    """A bar for each wave, and a line about the requests."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415  # only where it is shown
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+        from rich.progress import Progress as Bars  # noqa: PLC0415
+
+        self._bars = Bars(
+            TextColumn("  {task.description:<12}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", style="dim"),
+            console=Console(stderr=True),
+        )
+        self._wave: TaskID | None = None
+        self._requests = self._retries = self._refused = 0
+        self._began = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunBegan(run, job, _, done):
+                self._bars.start()
+                again = "goes on" if done else "begins"
+                self._bars.console.print(f"{job}: run {run[:13]} {again} · Ctrl-C stops safely")
+            case VariablesCreated(names):
+                self._bars.console.print(f"  variables created: {', '.join(names)}")
+            case WaveBegan(op, contacts, done):
+                self._wave = self._bars.add_task(op.value, total=contacts, completed=done, note="")
+            case BatchSettled(_, _, size, confirmed) if self._wave is not None:
+                self._refused += size - confirmed
+                self._bars.update(self._wave, advance=size, note=self._note())
+            case RequestAnswered():
+                self._requests += 1
+            case RetryPlanned():
+                self._retries += 1
+            case CircuitOpened(problem):
+                self._bars.console.print(
+                    f"  the service does not answer ({problem}): one request at a time tries again"
+                )
+            case CircuitClosed(outage):
+                self._bars.console.print(f"  the service answers again, after {outage:.0f} s")
+            case _:
+                pass
+
+    def _note(self) -> str:
+        speed = self._requests / max(0.001, time.monotonic() - self._began)
+        return f"{speed:.1f} requests/s · {self._retries} retries · {self._refused} not confirmed"
+
+    def close(self) -> None:
+        self._bars.stop()

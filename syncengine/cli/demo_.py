@@ -1,0 +1,79 @@
+"""`demo`: the whole loop, without an account or a config."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from syncengine.cli._exit import code_of, gravest, told
+from syncengine.cli._progress import progress
+from syncengine.cli._render import answer, plan_lines, plan_sentence, say, summary_lines
+from syncengine.events import Event
+
+
+@click.command("demo")
+@click.option("--folder", type=click.Path(file_okay=False), default=".", help="Where to put syncengine-demo/.")
+def command(folder: str) -> int:
+    """Plan, sync, sync again, edit the file and sync once more: on sample data, against a stand-in API on this machine.
+
+    It leaves a folder syncengine-demo/ with the file, its config and the state. Running it again starts over.
+    """
+    from syncengine.demonstration import run_demo  # noqa: PLC0415  # polars, httpx and uvicorn are imported here
+
+    demo = run_demo(_Stage(), Path(folder).absolute())
+    last = demo.ends[-1]
+    answer()
+    answer("That was the whole loop. Look around:")
+    answer(f"  cd {demo.folder}")
+    if last.report is not None and last.report.held:
+        answer("  syncengine errors          who was held back, and why")
+    answer("  syncengine status")
+    answer("Your own file next: put its name and columns into the syncengine.toml there")
+    return gravest([code_of(end) for end in demo.ends])
+
+
+class _Stage:
+    """Tells the story on the terminal (a `demonstration.Stage`, and its own `Screen`)."""
+
+    def __init__(self) -> None:
+        self._step = 0
+        self._progress = progress()
+
+    def opened(self, url: str, folder: Path) -> None:
+        say(f"A stand-in for the SmartSender API listens at {url}; it fails now and then on purpose.")
+        say(f"Sample contacts: {folder / 'contacts.csv'}")
+
+    def step(self, title: str) -> None:
+        self._step += 1
+        answer()
+        answer(click.style(f"{self._step}/4 {title}", bold=True))
+
+    def planned(self, view: dict[str, Any]) -> None:
+        for line in plan_lines(view):
+            answer(f"  {line}".rstrip())
+        answer(f"  {plan_sentence(view['planned'], len(view['variables']))}")
+
+    def screen(self) -> "_Stage":
+        self._progress = progress()
+        return self
+
+    def approve(self, view: Any) -> bool:
+        if self._step > 2:
+            answer(f"  {plan_sentence(view['planned'], len(view['variables']))}")
+            for line in view["samples"]:
+                answer(f"  {line}")
+        return True
+
+    def observe(self, event: Event) -> None:
+        self._progress(event)
+
+    def stopping(self, reason: str) -> None:
+        say(f"{reason}: stopping …")
+
+    def ended(self, end: Any) -> None:
+        self._progress.close()
+        if end.report is not None:
+            for line in summary_lines(end.report.to_json()):
+                answer(f"  {line}".rstrip())
+        if end.problem is not None:
+            say(told(end.problem))

@@ -1,0 +1,49 @@
+"""`sandbox`: serve the stand-in API."""
+
+import click
+
+from syncengine.cli._render import answer, print_table, say
+
+
+@click.command("sandbox")
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0: any free port.")
+@click.option("--scenario", default="documented", show_default=True, help="How it behaves; --list names them.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second it takes before 429.")
+@click.option("--list-id", "list_ids", multiple=True, help="A list it holds besides the default one.")
+@click.option("--token", "tokens", multiple=True, help="A token it accepts besides sandbox-token.")
+@click.option("--list", "show_list", is_flag=True, help="List the scenarios.")
+def command(
+    port: int, scenario: str, rate: float | None, list_ids: tuple[str, ...], tokens: tuple[str, ...], *, show_list: bool
+) -> int:
+    """Serve a stand-in for the SmartSender API on this machine. Its lists can be looked at in a browser.
+
+    \b
+    syncengine sandbox --port 8787
+    syncengine sandbox --scenario add-partial --rate 10
+    """
+    from syncengine import sandboxing  # noqa: PLC0415  # starlette and uvicorn are imported here
+
+    if show_list:
+        print_table(["SCENARIO", "WHAT IT IS"], [list(one) for one in sandboxing.scenarios()])
+        return 0
+
+    def ready(url: str, list_id: str) -> None:
+        answer(f"The sandbox listens: {url}")
+        say(f"""
+  look at it     {url}/
+  your config    [account]
+                 url = "{url}"
+                 token = "sandbox-token"
+                 [[job]]
+                 list = "{list_id}"
+  scenario       {scenario}
+
+Ctrl-C ends it; what it holds is gone then.""")
+
+    try:
+        sandboxing.serve(port=port, scenario=scenario, rate=rate, list_ids=list_ids, tokens=tokens, ready=ready)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    except OSError as error:
+        raise click.UsageError(f"port {port} can't be had: {error}. Try --port 0") from error
+    return 0

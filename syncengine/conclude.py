@@ -1,0 +1,128 @@
+"""After the last answer: numbers from the journal, confirmed contacts folded into the state, files for people.
+
+Blocking; called in a thread. Doing it twice gives the same.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from syncengine.catalogue import sent_again
+from syncengine.durable import make_private_folder
+from syncengine.errors_file import verdict_frame, write_errors
+from syncengine.fold import fold
+from syncengine.frames import BATCH, FINGERPRINT, KEY
+from syncengine.model import Op
+from syncengine.ports import Changes, Journal
+from syncengine.prepare import ERRORS_FILE, Prepared
+
+GRACE: Final = 120.0  #: seconds during which a request that was given up may still be applied by the service
+_ROWS_IN_MEMORY: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Planned contacts by outcome; the four add up to the plan."""
+
+    confirmed: Mapping[Op, int]
+    rejected: int
+    unresolved: int
+    pending: int
+
+
+def count(prepared: Prepared, journal: Journal) -> Counts:
+    """What became of the plan so far."""
+    confirmed = dict.fromkeys(Op, 0)
+    rejected = unresolved = 0
+    for wave in prepared.plan.waves:
+        tally = journal.tally(prepared.run, wave.first_batch, wave.batches)
+        confirmed[wave.op] += tally.confirmed
+        rejected += tally.rejected
+        unresolved += tally.unresolved
+    pending = prepared.plan.contacts - sum(confirmed.values()) - rejected - unresolved
+    return Counts(confirmed, rejected, unresolved, pending)
+
+
+def write_errors_of(prepared: Prepared, journal: Journal) -> int:
+    """(Re)write errors.csv of the run from what is recorded; gives its number of rows."""
+    verdicts = journal.verdicts(prepared.run)
+    return write_errors(prepared.plan, verdicts, prepared.plan.folder / ERRORS_FILE, prepared.columns)
+
+
+def gather_changes(prepared: Prepared, journal: Journal, now: datetime) -> Changes:
+    """What the settled batches of a run change in the state, as far as recorded."""
+    scratch = prepared.plan.folder / ".fold"
+    shutil.rmtree(scratch, ignore_errors=True)
+    upserts, removed = _Pile(scratch, "upserts"), _Pile(scratch, "removed")
+    refused, doubtful = [], []
+    verdicts = verdict_frame(journal.verdicts(prepared.run))
+    settled = pl.Series(sorted(journal.settled_batches(prepared.run)), dtype=pl.UInt32)
+    given_up = journal.doubtful_batches(prepared.run)
+    for wave in prepared.plan.waves:
+        for rows in prepared.plan.slices(wave):
+            change = fold(rows, verdicts, settled, origin="sync", at=now)
+            upserts.add(change.upserts)
+            removed.add(change.removed)
+            refused.append(change.refused)
+            doubtful.append(_doubtful(rows, given_up))
+    same = prepared.plan.same()
+    return Changes(
+        upserts.frames(),
+        [same] if same is not None else [],
+        removed.frames(),
+        _not_sent_again(refused),
+        pl.concat([_NO_DOUBTS, *doubtful]),
+    )
+
+
+def clear_scratch(prepared: Prepared) -> None:
+    """Remove what `gather_changes` left on disk."""
+    shutil.rmtree(prepared.plan.folder / ".fold", ignore_errors=True)
+
+
+_NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
+
+
+def _doubtful(rows: pl.DataFrame, given_up: Mapping[int, float]) -> pl.DataFrame:
+    until = pl.DataFrame(
+        {BATCH: list(given_up), "until": [at + GRACE for at in given_up.values()]},
+        schema={BATCH: pl.UInt32, "until": pl.Float64},
+    )
+    return rows.join(until, on=BATCH, how="inner").select(KEY, FINGERPRINT, "until")
+
+
+def _not_sent_again(refused: list[pl.DataFrame]) -> pl.DataFrame:
+    """Refused content to be remembered; what a later run may simply try again is not."""
+    if not refused:
+        return pl.DataFrame(schema=dict.fromkeys((KEY, FINGERPRINT, "outcome", "code", "text"), pl.String))
+    told = pl.concat(refused)
+    again = [code for code in told["code"].unique() if sent_again(code)]
+    return told.filter(~pl.col("code").is_in(again))
+
+
+@dataclass(slots=True)
+class _Pile:
+    """Frames of one kind, on disk once there are many."""
+
+    folder: Path
+    name: str
+    kept: list[pl.DataFrame] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        if not frame.is_empty():
+            self.kept.append(frame)
+        if sum(kept.height for kept in self.kept) > _ROWS_IN_MEMORY:
+            make_private_folder(self.folder)
+            path = self.folder / f"{self.name}-{len(self.files):05}.parquet"
+            pl.concat(self.kept).write_parquet(path, compression="lz4")
+            self.files.append(path)
+            self.kept = []
+
+    def frames(self) -> list[pl.LazyFrame]:
+        return [*(pl.scan_parquet(file) for file in self.files), *(frame.lazy() for frame in self.kept)]

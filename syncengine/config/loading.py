@@ -1,0 +1,294 @@
+"""From a file to a checked `Config`: found, read, filled in from the environment, every fault named with its line."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from syncengine.config.model import Account, Config
+from syncengine.config.toml_lines import locate
+from syncengine.errors import ConfigError
+
+FILE_NAME: Final = "syncengine.toml"
+PREFIX: Final = "SYNCENGINE_"
+
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A checked config and where it stands. Paths in it are relative to `folder`.
+
+    `token_problem` is why the token could not be filled in: told when it is needed, so that `plan` works without.
+    """
+
+    config: Config
+    path: Path
+    token_problem: ConfigError | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+
+def find_config(start: Path, environment: Mapping[str, str]) -> Path:
+    """The config file: `SYNCENGINE_CONFIG`, or `syncengine.toml` in `start` or a parent. Raises ConfigError."""
+    named = environment.get(f"{PREFIX}CONFIG")
+    if named:
+        return Path(named)
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    raise ConfigError(
+        f"no {FILE_NAME} here or in a folder above",
+        why=f"looked in {start} and its parents",
+        fix="make one from your file: syncengine init contacts.csv    or see it work first: syncengine demo",
+        code="config-missing",
+    )
+
+
+def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read and check the config at `path`. Raises ConfigError that names file, line and key of every fault."""
+    environment = os.environ if environment is None else environment
+    text = _text(path)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path.name}: not TOML", why=str(error), fix="mend that line", code="config-toml") from error
+    content = _with_environment(content, environment)
+    filler = _Filler(path, text, environment)
+    token, token_problem = _token(content, filler)
+    filled = filler.fill(content, ())
+    if isinstance(filled.get("account"), dict):
+        filled["account"].pop("token", None)
+        if token is not None:
+            filled["account"]["token"] = token
+    try:
+        config = Config.model_validate(filled)
+    except ValidationError as error:
+        raise _told(path, text, error) from None
+    return Loaded(config, path.resolve(), token_problem)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such file", fix="syncengine init contacts.csv writes one", code="config-missing"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read", why=str(error), code="config-unreadable") from error
+
+
+# -- filling in ---------------------------------------------------------------------------------------------------
+
+
+def _with_environment(content: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """`SYNCENGINE_ACCOUNT_RATE=10` and its like over the file: [account] and [state] only."""
+    merged = dict(content)
+    for section, keys in (("account", tuple(Account.model_fields)), ("state", ("path",))):
+        for key in keys:
+            names = (f"{PREFIX}{section}__{key}".upper(), f"{PREFIX}{section}_{key}".upper())
+            value = next((environment[name] for name in names if environment.get(name)), None)
+            if value is not None:
+                table = merged.get(section, {})
+                merged[section] = {**(table if isinstance(table, dict) else {}), key: _as_number(value)}
+    return merged
+
+
+def _as_number(value: str) -> str | int | float:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    """Fills `${VAR}`, `${VAR:-default}` and `${file:PATH}` in texts."""
+
+    path: Path
+    source: str
+    environment: Mapping[str, str]
+
+    def fill(self, value: Any, where: tuple[str | int, ...]) -> Any:
+        match value:
+            case dict():
+                return {
+                    key: self.fill(inner, (*where, key))
+                    for key, inner in value.items()
+                    if (*where, key) != ("account", "token")
+                }
+            case list():
+                return [self.fill(inner, (*where, index)) for index, inner in enumerate(value)]
+            case str():
+                return self.text(value, where)
+            case _:
+                return value
+
+    def text(self, value: str, where: tuple[str | int, ...]) -> str:
+        return _PLACEHOLDER.sub(lambda match: self._placeholder(match[1], where), value)
+
+    def _placeholder(self, inside: str, where: tuple[str | int, ...]) -> str:
+        if inside.startswith("file:"):
+            return self._file(inside.removeprefix("file:"), where)
+        name, has_default, default = inside.partition(":-")
+        value = self.environment.get(name, "")
+        if value:
+            return value
+        if has_default:
+            return default
+        raise ConfigError(
+            f"{self._place(where)}: ${{{inside}}} is not set",
+            why="the environment has no such variable",
+            fix=f"export {name}=…    or give a default: ${{{name}:-…}}",
+            code="config-variable",
+        )
+
+    def _file(self, name: str, where: tuple[str | int, ...]) -> str:
+        path = self.path.parent / name
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{self._place(where)}: ${{file:{name}}} can't be read", why=str(error), code="config-variable"
+            ) from error
+
+    def _place(self, where: tuple[str | int, ...]) -> str:
+        line = locate(self.source, where)
+        return f"{self.path.name}{f':{line}' if line else ''}: {_dotted(where)}"
+
+
+def _token(content: Mapping[str, Any], filler: _Filler) -> tuple[str | None, ConfigError | None]:
+    account = content.get("account")
+    written = account.get("token") if isinstance(account, Mapping) else None
+    if not isinstance(written, str):
+        return written, None
+    try:
+        return filler.text(written, ("account", "token")), None
+    except ConfigError as problem:
+        return None, problem
+
+
+# -- telling faults --------------------------------------------------------------------------------------------------
+
+_PLAIN: Final = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text in quotes",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "list_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+}
+
+
+def _told(path: Path, text: str, error: ValidationError) -> ConfigError:
+    """All faults as one error: the first in full, the others a line each."""
+    faults = sorted(_faults(error), key=lambda fault: ("is missing" in fault[1], locate(text, fault[0]) or 0))
+    place, sentence = faults[0]
+    line = locate(text, place)
+    where = f"{path.name}{f':{line}' if line else ''}"
+    shown = f"\n{line} | {text.splitlines()[line - 1].strip()}" if line else ""
+    others = [f"{path.name}:{locate(text, other) or 1}: {message}" for other, message in faults[1:]]
+    return ConfigError(
+        f"{where}: {sentence}{shown}",
+        why="\n".join(others),
+        fix=_fix(faults[0]),
+        code="config-key",
+    )
+
+
+def _fix(fault: tuple[tuple[str | int, ...], str]) -> str:
+    place, sentence = fault
+    if place and place[-1] == "consent" and "missing" in sentence:
+        return (
+            'say who decides who is subscribed: consent = "source" (the file) or consent = "keep" (SmartSender; the '
+            "file may only unsubscribe)"
+        )
+    return f"mend {_dotted(place)}" if place else "mend the file"
+
+
+def _faults(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """(place, sentence) of each fault, one a place: a value that fits none of several shapes is one fault."""
+    by_place: dict[tuple[str | int, ...], list[str]] = {}
+    for fault in error.errors(include_url=False):
+        place = tuple(part for part in fault["loc"] if not _is_shape(part))
+        by_place.setdefault(place, []).append(_sentence(fault, place))
+    deepest = {
+        place for place in by_place if not any(len(o) > len(place) and o[: len(place)] == place for o in by_place)
+    }
+    return [(place, " or ".join(dict.fromkeys(sentences))) for place, sentences in by_place.items() if place in deepest]
+
+
+def _is_shape(part: str | int) -> bool:
+    """Whether a part of a location names one of several accepted shapes instead of a key."""
+    return isinstance(part, str) and (part in {"str", "bool", "int", "float"} or "[" in part or part[:1].isupper())
+
+
+def _sentence(fault: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
+    name = f"`{_dotted(place)}`" if place else "the file"
+    kind = fault["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(place)
+    if kind in _PLAIN:
+        shown = "" if kind == "missing" else f", not {_shown(fault['input'])}"
+        return f"{name} {_PLAIN[kind]}{shown}"
+    message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{name} {message[:1].lower()}{message[1:]}" + (
+        f", not {_shown(fault['input'])}" if kind in {"enum", "literal_error", "string_pattern_mismatch"} else ""
+    )
+
+
+def _unknown_key(place: tuple[str | int, ...]) -> str:
+    table, key = place[:-1], str(place[-1])
+    known = _keys_at(table)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    meant = f": did you mean `{near[0]}`?" if near else ""
+    return f"unknown key `{key}` in {_table_name(table)}{meant} (keys there: {', '.join(known)})"
+
+
+def _keys_at(table: tuple[str | int, ...]) -> list[str]:
+    """Keys the table at this place knows."""
+    model: type[BaseModel] | None = Config
+    for part in table:
+        if isinstance(part, int) or model is None:
+            continue
+        model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The table type within an annotation such as `str | SourceTable` or `list[Job]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _dotted(place: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in place if not isinstance(part, int))
+
+
+def _table_name(table: tuple[str | int, ...]) -> str:
+    if not table:
+        return "the file"
+    return f"[[{_dotted(table)}]]" if isinstance(table[-1], int) else f"[{_dotted(table)}]"
+
+
+def _shown(value: object) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,112 @@
+"""SmartSender API v2: lists and their contacts (smartsender.md §1)."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from syncengine.destinations._answers import read_answer, read_created
+from syncengine.destinations._http import Door
+from syncengine.frames import ACTIVE, CONTACT, EMAIL, FRAGMENT, NAME, VARIABLES
+from syncengine.model import Answer, Call, NoAnswer, Variable, VariableType
+from syncengine.ports import Batch
+from syncengine.settlement import Ask
+from syncengine.wire import json_string
+
+BATCH_SIZE: Final = 100  #: documented for batch update; add and remove state no limit, so the same is used there
+
+_ROOT: Final = "/api/rest/email-list"
+_PATHS: Final = {
+    Call.ADD: f"{_ROOT}/contacts/add",
+    Call.UPDATE: f"{_ROOT}/contacts-batch/update",
+    Call.RENAME: f"{_ROOT}/contacts-batch/update",
+    Call.UPDATE_ONE: f"{_ROOT}/contacts/update",
+    Call.REMOVE: f"{_ROOT}/contacts/remove",
+}
+_TYPES: Final = {VariableType.STRING: "ENUM_STRING", VariableType.DATE: "ENUM_DATE"}
+
+
+class SmartSenderV2:
+    """One list behind API v2 (a `Destination`)."""
+
+    def __init__(self, door: Door, list_id: str) -> None:
+        self._door = door
+        self._list = json.dumps(list_id)
+
+    @property
+    def batch_size(self) -> int:
+        return BATCH_SIZE
+
+    @property
+    def requests(self) -> int:
+        return self._door.requests
+
+    def encode(self, changes: pl.DataFrame) -> pl.Series:
+        """`"name":…,"active":…,"variables":[…]`: what add and update have in common. `active` is never left out."""
+        parts = [
+            pl.lit('"name":') + json_string(pl.col(NAME)) + pl.lit(","),
+            pl.lit('"active":'),
+            pl.when(pl.col(ACTIVE)).then(pl.lit("true")).otherwise(pl.lit("false")),
+            pl.when(pl.col(VARIABLES) != "[]").then(pl.lit(',"variables":') + pl.col(VARIABLES)),
+        ]
+        return changes.select(pl.concat_str(parts, ignore_nulls=True).alias(FRAGMENT)).to_series()
+
+    def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series:
+        return contacts.select(_form(call).alias("form")).to_series()
+
+    async def submit(self, batch: Batch, ask: Ask) -> Answer:
+        reply = await self._door.post(_PATHS[ask.call], self._body(batch, ask))
+        return reply if isinstance(reply, NoAnswer) else read_answer(reply, ask.call, len(ask.positions))
+
+    async def create_variables(self, variables: Sequence[Variable]) -> Answer:
+        metadata = [{"name": variable.name, "type": _TYPES[variable.type]} for variable in variables]
+        body = f'{{"emailListId":{self._list},"variablesMetadata":{json.dumps(metadata)}}}'
+        reply = await self._door.post(f"{_ROOT}/variables/add", body)
+        return reply if isinstance(reply, NoAnswer) else read_created(reply)
+
+    async def aclose(self) -> None:
+        await self._door.aclose()
+
+    def _body(self, batch: Batch, ask: Ask) -> str:
+        if ask.call is batch.prepared and len(ask.positions) == batch.size:
+            contacts = batch.body
+        else:
+            some = batch.contacts[list(ask.positions)]
+            contacts = ",".join(self.prepare(some, ask.call))
+        match ask.call:
+            case Call.REMOVE:
+                return f'{{"emailListId":{self._list},"emails":[{contacts}]}}'
+            case Call.UPDATE_ONE:  # one contact: its object's members stand beside the list's id
+                return f'{{"emailListId":{self._list},{contacts[1:-1]}}}'
+            case Call.ADD | Call.UPDATE | Call.RENAME:
+                return f'{{"emailListId":{self._list},"contacts":[{contacts}]}}'
+
+
+def _form(call: Call) -> pl.Expr:
+    """A contact in the form of a call, from the columns of the plan."""
+    match call:
+        case Call.ADD:
+            return pl.concat_str(
+                pl.lit('{"email":'), json_string(pl.col(EMAIL)), pl.lit(","), pl.col(FRAGMENT), pl.lit("}")
+            )
+        case Call.UPDATE | Call.UPDATE_ONE:
+            return pl.concat_str(
+                pl.lit('{"contact":'),
+                json_string(pl.col(EMAIL)),
+                pl.lit(',"parameters":{'),
+                pl.col(FRAGMENT),
+                pl.lit("}}"),
+            )
+        case Call.RENAME:
+            return pl.concat_str(
+                pl.lit('{"contact":'),
+                json_string(pl.col(CONTACT)),
+                pl.lit(',"parameters":{"email":'),
+                json_string(pl.col(EMAIL)),
+                pl.lit(","),
+                pl.col(FRAGMENT),
+                pl.lit("}}"),
+            )
+        case Call.REMOVE:
+            return json_string(pl.col(EMAIL))

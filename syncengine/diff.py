@@ -1,0 +1,269 @@
+"""Desired × snapshot → changes. Pure: frames in, frames out; nothing here depends on the order of rows.
+
+What counts as a difference
+ - only what is mapped: variables of the list that no column feeds are neither compared nor touched;
+ - an empty cell clears a value the list holds (`Empty.CLEAR`), leaves it (`SKIP`), or is a value (`SEND`); dates
+   are never cleared, since the API wants YYYY-MM-DD there;
+ - an address in another spelling is the same address; another address under the same id is a rename;
+ - `active` after the ratchet: see `_ratcheted`.
+"""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from syncengine.frames import (
+    ACTIVE,
+    ADDRESS,
+    AFTER,
+    CONTACT,
+    CONTENT_UNKNOWN,
+    EMAIL,
+    FIELD_LIST,
+    FIELDS,
+    FINGERPRINT,
+    KEY,
+    KEY_HASH,
+    KNOWN,
+    LEFT_SOURCE,
+    NAME,
+    OP,
+    ORDINAL,
+    ROW,
+    SOURCE,
+    VARIABLE_LIST,
+    VARIABLE_PREFIX,
+    VARIABLES,
+    variable_column,
+)
+from syncengine.model import Consent, Op
+from syncengine.normalise.mapping import Empty, VariableRule
+from syncengine.wire import json_string, variable_json
+
+SAME = "same"
+KNOWN_FINGERPRINT = "known_fingerprint"
+CHANGE_COLUMNS = (
+    ORDINAL,
+    ROW,
+    KEY,
+    KEY_HASH,
+    EMAIL,
+    ADDRESS,
+    NAME,
+    ACTIVE,
+    FINGERPRINT,
+    SOURCE,
+    OP,
+    KNOWN,
+    CONTACT,
+    VARIABLES,
+    AFTER,
+    FIELDS,
+    KNOWN_FINGERPRINT,
+)
+
+_FIELD = "field"
+_BEFORE = "before"
+_NOW = "now"
+
+
+def diff(
+    desired: pl.DataFrame,
+    snapshot: pl.DataFrame,
+    *,
+    variables: Collection[VariableRule],
+    named: bool,
+    consent: Consent,
+    off: pl.Series,
+) -> pl.DataFrame:
+    """Every desired contact with its `op`: add, update, rename or "same", and what differs. In order of `ordinal`.
+
+    desired    DESIRED without held rows, key unique
+    snapshot   SNAPSHOT rows of these keys (others are ignored) with their `address`, key unique
+    named      whether a column feeds the name; where none does, the name the list has stays
+    off        addresses known to have unsubscribed, complained, hard-bounced or been removed
+
+    For "same" nothing is to be sent, though the fingerprint may be new to the state.
+    """
+    known = snapshot.select(
+        KEY,
+        pl.col(EMAIL).alias("known_email"),
+        pl.col(ADDRESS).alias("known_address"),
+        pl.col(NAME).alias("known_name"),
+        pl.col(ACTIVE).alias("known_active"),
+        pl.col(VARIABLES).alias("known_variables"),
+        pl.col(FINGERPRINT).alias(KNOWN_FINGERPRINT),
+    )
+    paired = (
+        desired.join(known, on=KEY, how="left", maintain_order="left")
+        .with_columns(pl.col("known_email").is_not_null().alias(KNOWN))
+        .with_columns(_ratcheted(consent, off).alias("allowed"), pl.col(NAME if named else "known_name").alias(NAME))
+        .with_columns(
+            pl.when(pl.col(ACTIVE) & ~pl.col("allowed"))
+            .then(pl.lit(CONTENT_UNKNOWN, pl.UInt64))  # what is sent is not what the row says: look again next time
+            .otherwise(FINGERPRINT)
+            .alias(FINGERPRINT),
+            pl.col("allowed").alias(ACTIVE),
+        )
+    )
+    rules = tuple(sorted(variables, key=lambda rule: rule.name))
+    strangers = paired.filter(~pl.col(KNOWN))
+    acquainted = paired.filter(pl.col(KNOWN))
+    return pl.concat([_additions(strangers, rules), _differences(acquainted, rules)]).sort(ORDINAL)
+
+
+def departures(gone: pl.DataFrame, op: Op) -> pl.DataFrame:
+    """Contacts of the snapshot that left the source → CHANGE. `op` is unsubscribe or remove.
+
+    Whoever is unsubscribed already is left out: there is nothing to send. An unsubscribe carries the whole known
+    state besides `active`, because the documents do not say whether an update without a field erases it.
+    """
+    if op is Op.UNSUBSCRIBE:
+        gone = gone.filter(pl.col(ACTIVE))
+    lowered = pl.concat_list(
+        pl.struct(pl.lit(ACTIVE).alias("field"), pl.lit("true").alias("before"), pl.lit("false").alias("after"))
+    ).alias(FIELDS)
+    return gone.select(
+        pl.lit(None, pl.UInt64).alias(ORDINAL),
+        pl.lit(None, pl.UInt64).alias(ROW),
+        KEY,
+        KEY_HASH,
+        EMAIL,
+        ADDRESS,
+        NAME,
+        pl.lit(value=False).alias(ACTIVE),
+        pl.lit(LEFT_SOURCE, pl.UInt64).alias(FINGERPRINT),
+        pl.lit(None).alias(SOURCE),
+        pl.lit(op.value).alias(OP),
+        pl.lit(value=True).alias(KNOWN),
+        pl.col(EMAIL).alias(CONTACT),
+        VARIABLES,
+        pl.col(VARIABLES).alias(AFTER),
+        lowered if op is Op.UNSUBSCRIBE else _no_fields(),
+        pl.col(FINGERPRINT).alias(KNOWN_FINGERPRINT),
+    ).sort(KEY)
+
+
+def _ratcheted(consent: Consent, off: pl.Series) -> pl.Expr:
+    """The consent ratchet. A contact known to be off is never sent as on; where SmartSender decides (`keep`), one
+    that our state has as off stays off. Contacts the state does not have are the file's to decide here: under
+    `keep` the settlement holds those that turn out to exist.
+    """
+    allowed = pl.col(ACTIVE) & ~pl.col(ADDRESS).is_in(off.implode())
+    if consent is Consent.KEEP:
+        allowed &= pl.col("known_active").fill_null(value=True)
+    return allowed
+
+
+def _additions(strangers: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.DataFrame:
+    return strangers.with_columns(
+        pl.lit(Op.ADD.value).alias(OP),
+        pl.col(EMAIL).alias(CONTACT),
+        variable_json([(rule.name, pl.col(variable_column(rule.name))) for rule in rules]).alias(VARIABLES),
+        _no_fields(),
+    ).select(*(pl.col(VARIABLES).alias(AFTER) if name == AFTER else pl.col(name) for name in CHANGE_COLUMNS))
+
+
+def _no_fields() -> pl.Expr:
+    return pl.lit([], FIELD_LIST).alias(FIELDS)
+
+
+def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.DataFrame:
+    values = _values(acquainted, rules)
+    differing = values.filter(pl.col(_BEFORE).ne_missing(pl.col(_NOW)) & pl.col("ours"))
+    fields = pl.concat([_own_fields(acquainted), differing.select(KEY, _FIELD, _BEFORE, _NOW)])
+    by_key = (
+        fields.group_by(KEY)
+        .agg(
+            pl.struct(_FIELD, _BEFORE, pl.col(_NOW).alias("after")).sort_by(_FIELD).alias(FIELDS),
+            (pl.col(_FIELD) == EMAIL).any().alias("moves"),
+        )
+        .with_columns(pl.col(FIELDS).cast(FIELD_LIST))
+    )
+    sent = _as_json(values.filter(pl.col("ours") & pl.col(_NOW).is_not_null()), VARIABLES)
+    after = _as_json(values.with_columns(pl.coalesce(_NOW, _BEFORE).alias(_NOW)), AFTER)
+    op = (
+        pl.when(pl.col(FIELDS).is_null())
+        .then(pl.lit(SAME))
+        .when(pl.col("moves"))
+        .then(pl.lit(Op.RENAME.value))
+        .otherwise(pl.lit(Op.UPDATE.value))
+    )
+    cleared_name = pl.when(pl.col(NAME).is_null() & (pl.col("known_name") != "")).then(pl.lit("")).otherwise(NAME)
+    return (
+        acquainted.join(by_key, on=KEY, how="left")
+        .join(sent, on=KEY, how="left")
+        .join(after, on=KEY, how="left")
+        .with_columns(
+            op.alias(OP),
+            cleared_name.alias(NAME),
+            pl.col("known_email").alias(CONTACT),
+            pl.when(pl.col("moves").fill_null(value=False)).then(EMAIL).otherwise("known_email").alias(EMAIL),
+            pl.col(VARIABLES).fill_null("[]"),
+            pl.col(AFTER).fill_null("[]"),
+            pl.coalesce(FIELDS, pl.lit([], FIELD_LIST)).alias(FIELDS),
+        )
+        .select(CHANGE_COLUMNS)
+    )
+
+
+def _own_fields(acquainted: pl.DataFrame) -> pl.DataFrame:
+    """Differences of address, name and subscription: key, field, before, now."""
+    differences = [
+        (EMAIL, pl.col(ADDRESS) != pl.col("known_address"), pl.col("known_email"), pl.col(EMAIL)),
+        (
+            NAME,
+            pl.col(NAME).fill_null("") != pl.col("known_name").fill_null(""),
+            pl.col("known_name"),
+            pl.col(NAME).fill_null(""),
+        ),
+        (
+            ACTIVE,
+            pl.col(ACTIVE) != pl.col("known_active"),
+            pl.col("known_active").cast(pl.String),
+            pl.col(ACTIVE).cast(pl.String),
+        ),
+    ]
+    return pl.concat(
+        acquainted.filter(differs).select(KEY, pl.lit(field).alias(_FIELD), before.alias(_BEFORE), now.alias(_NOW))
+        for field, differs, before, now in differences
+    )
+
+
+def _values(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.DataFrame:
+    """One row per contact and variable: key, field, before, now, ours (whether the mapping feeds it)."""
+    columns = {variable_column(rule.name): rule for rule in rules}
+    now = (
+        acquainted.select(KEY, *columns)
+        .unpivot(index=KEY, variable_name=_FIELD, value_name=_NOW)
+        .with_columns(pl.col(_FIELD).str.strip_prefix(VARIABLE_PREFIX), pl.col(_NOW).cast(pl.String))
+        .drop_nulls(_NOW)
+    )
+    before = (
+        acquainted.select(KEY, pl.col("known_variables").str.json_decode(VARIABLE_LIST))
+        .explode("known_variables")
+        .drop_nulls("known_variables")
+        .select(
+            KEY,
+            pl.col("known_variables").struct.field("name").alias(_FIELD),
+            pl.col("known_variables").struct.field("value").alias(_BEFORE),
+        )
+    )
+    clearing = [rule.name for rule in rules if rule.empty is Empty.CLEAR and rule.may_be_cleared]
+    both = before.join(now, on=[KEY, _FIELD], how="full", coalesce=True)
+    cleared = pl.col(_NOW).is_null() & pl.col(_FIELD).is_in(clearing)
+    return both.with_columns(pl.when(cleared).then(pl.lit("")).otherwise(_NOW).alias(_NOW)).with_columns(
+        (pl.col(_NOW).is_not_null() & pl.col(_FIELD).is_in([rule.name for rule in rules])).alias("ours")
+    )
+
+
+def _as_json(values: pl.DataFrame, name: str) -> pl.DataFrame:
+    """key, `name`: the variables of each contact in the API's form, sorted by name."""
+    pair = pl.concat_str(
+        pl.lit('{"name":'), json_string(pl.col(_FIELD)), pl.lit(',"value":'), json_string(pl.col(_NOW)), pl.lit("}")
+    )
+    return (
+        values.with_columns(pair.alias("pair"))
+        .group_by(KEY)
+        .agg(("[" + pl.col("pair").sort_by(_FIELD).str.join(",") + "]").alias(name))
+    )

@@ -1,0 +1,307 @@
+"""Carries out a frozen plan: wave by wave, batches at the same time, each until every contact of it is decided.
+
+Who does what: `settlement` decides which request is next, `retry` and `circuit` when it may leave, `pressure` how many
+are in flight, the destination's pacer how fast they go. Here they are only brought together.
+"""
+
+import json
+import random
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+import numpy as np
+import polars as pl
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+
+from syncengine.catalogue import Family, Reading, read_text
+from syncengine.dispatch.circuit import Circuit
+from syncengine.dispatch.pressure import Pressure
+from syncengine.dispatch.recorder import Recorder
+from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, overloaded
+from syncengine.dispatch.terms import Experience, first_form, on_exists, terms_for
+from syncengine.errors import RefusedError, SyncEngineError
+from syncengine.events import BatchSettled, ContactRefused, Observe, RequestAnswered, RetryPlanned, WaveBegan
+from syncengine.frames import BATCH, CONTACT, EMAIL, KEY, ROW, VARIABLES
+from syncengine.model import Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome
+from syncengine.ports import Batch, Destination, Done, Intended
+from syncengine.settlement import Ask, Circumstances, Settled, settle
+
+BATCHES_AT_A_TIME = 32  #: prepared and intended together: polars joins 32 bodies at about the price of one
+
+
+class Stop(Protocol):
+    """Whether the run is asked to stop."""
+
+    @property
+    def requested(self) -> bool: ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, or return early when a stop is requested."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A wave as far as it is still to be done. `slices` are plan rows with `batch`, whole batches, in order."""
+
+    op: Op
+    known: bool
+    contacts: int
+    done: int
+    slices: Iterable[pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the job allows: decides the terms of each batch."""
+
+    mode: Mode
+    consent: Consent
+
+
+InThread = Callable[[Callable[[], pl.DataFrame | None]], Awaitable[pl.DataFrame | None]]
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Sends what it is given. `restore_variable` creates a variable the service has lost, and says whether it could."""
+
+    destination: Destination
+    recorder: Recorder
+    pressure: Pressure
+    circuit: Circuit
+    rules: Rules
+    stop: Stop
+    observe: Observe
+    restore_variable: Callable[[str], Awaitable[bool]]
+    in_thread: InThread
+    wall_clock: Callable[[], float]  #: Unix seconds
+    concurrency: int = 8
+    max_requests: int | None = None
+    chance: random.Random = field(default_factory=random.Random)
+    backoff: Backoff = field(default_factory=Backoff)
+    experience: Experience = field(default_factory=Experience)
+    in_flight: int = 0
+    retries: int = 0
+
+    async def carry_out(self, waves: Iterable[Work]) -> bool:
+        """All waves, one after the other; gives whether everything was decided. False: a stop was requested.
+
+        Raises RefusedError when the service refuses token or list, UnavailableError after too long an outage.
+        """
+        complete = True
+        try:
+            async with anyio.create_task_group() as recording:
+                recording.start_soon(self.recorder.serve)
+                for work in waves:
+                    self.observe(WaveBegan(work.op, work.contacts, work.done))
+                    complete = await self._wave(work)
+                    if not complete:
+                        break
+                recording.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _first_told(group) from group
+        return complete
+
+    async def _wave(self, work: Work) -> bool:
+        give, take = anyio.create_memory_object_stream[Batch](max_buffer_size=self.concurrency)
+        complete = False
+        async with anyio.create_task_group() as senders:
+            for _ in range(self.concurrency):
+                senders.start_soon(self._sender, take.clone())
+            take.close()
+            complete = await self._feed(work, give)
+        return complete and not self._must_stop()
+
+    async def _feed(self, work: Work, give: ObjectSendStream[Batch]) -> bool:
+        async with give:
+            slices = iter(work.slices)
+            while (rows := await self.in_thread(lambda: next(slices, None))) is not None:
+                for batches in self._prepared(work, rows):
+                    if self._must_stop():
+                        return False
+                    now = self.wall_clock()
+                    await self.recorder.record([Intended(batch.number, now) for batch in batches])
+                    for batch in batches:
+                        await give.send(batch)
+        return True
+
+    def _prepared(self, work: Work, rows: pl.DataFrame) -> Iterator[list[Batch]]:
+        """The batches of a slice, a few at a time, with bodies in the form they are likely to be sent in."""
+        starts = np.flatnonzero(np.diff(rows[BATCH].to_numpy(), prepend=-1))
+        edges = [*starts.tolist(), rows.height]
+        exists = on_exists(self.rules.mode, self.rules.consent)
+        for first in range(0, len(starts), BATCHES_AT_A_TIME):
+            few = edges[first : first + BATCHES_AT_A_TIME + 1]
+            call = first_form(work.op, exists, self.experience)
+            part = rows.slice(few[0], few[-1] - few[0])
+            bodies = (
+                part.select(BATCH, self.destination.prepare(part, call).alias("body"))
+                .group_by(BATCH, maintain_order=True)
+                .agg(pl.col("body").str.join(","))
+            )
+            yield [
+                Batch(number, work.op, work.known, rows.slice(low, high - low), call, body)
+                for (number, body), low, high in zip(bodies.iter_rows(), few[:-1], few[1:], strict=True)
+            ]
+
+    def _must_stop(self) -> bool:
+        spent = self.max_requests is not None and self.destination.requests >= self.max_requests
+        return spent or self.stop.requested
+
+    # -- one sender --------------------------------------------------------------------------------------------------
+
+    async def _sender(self, take: ObjectReceiveStream[Batch]) -> None:
+        async with take:
+            async for batch in take:
+                if self._must_stop():
+                    continue  # taken in before the stop, and not begun: left for the next run
+                self.in_flight += 1
+                try:
+                    await self._settle(batch)
+                finally:
+                    self.in_flight -= 1
+
+    async def _settle(self, batch: Batch) -> None:
+        terms = terms_for(
+            batch.op,
+            known=batch.known,
+            mode=self.rules.mode,
+            consent=self.rules.consent,
+            experience=self.experience,
+        )
+        machine = settle(batch.size, terms, _circumstances(batch))
+        in_doubt = False
+        try:
+            ask = next(machine)
+            while True:
+                answer, unanswered = await self._answer(batch, ask)
+                in_doubt |= unanswered
+                if answer is None:
+                    return  # a stop was requested and no answer came: the batch stays intended
+                ask = machine.send(answer)
+        except StopIteration as end:
+            settled: Settled = end.value
+        await self.recorder.record([Done(batch.number, settled, self.wall_clock(), in_doubt)])
+        self.experience.learn(settled)
+        self._tell(batch, settled)
+
+    async def _answer(self, batch: Batch, ask: Ask) -> tuple[Answer | None, bool]:
+        """The answer to one request, sent as often as it takes; and whether an attempt may still be applied late.
+
+        No answer at all (None) means that a stop was requested meanwhile. NoAnswer means that this request never
+        gets one while others do.
+        """
+        attempt = 0
+        in_doubt = False
+        answered_before = self.circuit.successes
+        restored: set[str] = set()
+        while True:
+            attempt += 1
+            answer = await self._attempt(batch, ask)
+            if not isinstance(answer, NoAnswer):
+                lost = _missing_variable(answer)
+                if lost is None or lost in restored or not await self.restore_variable(lost):
+                    return answer, in_doubt
+                restored.add(lost)
+                continue
+            in_doubt |= answer.sent
+            if attempt >= HOPELESS_AFTER and self._is_alone(answer, answered_before):
+                return answer, in_doubt
+            if self._must_stop():
+                return None, in_doubt
+            wait = self.backoff.wait(attempt, self.chance.random())
+            self.retries += 1
+            self.observe(RetryPlanned(ask.call, len(ask.positions), attempt, wait, answer.reason))
+            await self.stop.sleep(wait)
+            if self._must_stop():
+                return None, in_doubt
+
+    def _is_alone(self, answer: NoAnswer, answered_before: int) -> bool:
+        """Whether this request fails while the service works: others were answered, or it answers with a plain 500."""
+        others_pass = self.circuit.successes > answered_before
+        nobody_else = self.in_flight == 1 and answer.status == 500
+        return others_pass or nobody_else
+
+    async def _attempt(self, batch: Batch, ask: Ask) -> Answer:
+        async with self.pressure, self.circuit.turn(self.chance.random()):
+            left_at = anyio.current_time()
+            answer = await self.destination.submit(batch, ask)
+            took = anyio.current_time() - left_at
+            match answer:
+                case NoAnswer(reason, status=status):
+                    self.observe(RequestAnswered(ask.call, len(ask.positions), took, reason, status))
+                    if overloaded(answer):
+                        self.pressure.overloaded(left_at)
+                    self.circuit.failed(answer)
+                case Fatal(code, text):
+                    self.observe(RequestAnswered(ask.call, len(ask.positions), took, text))
+                    raise refused(code, text)
+                case _:
+                    self.observe(RequestAnswered(ask.call, len(ask.positions), took))
+                    self.pressure.relieved()
+                    self.circuit.succeeded()
+                    self._learn_limit(answer, ask)
+            return answer
+
+    def _learn_limit(self, answer: Answer, ask: Ask) -> None:
+        if any(reading.family is Family.LIMIT for reading in _readings(answer)):
+            self.experience.largest = min(self.experience.largest, max(1, len(ask.positions) // 2))
+
+    def _tell(self, batch: Batch, settled: Settled) -> None:
+        confirmed = settled.count(Outcome.CONFIRMED)
+        self.observe(BatchSettled(batch.number, batch.op, batch.size, confirmed, settled.verdicts))
+        for position, verdict in settled.verdicts.items():
+            if verdict.outcome is not Outcome.CONFIRMED:
+                key, row = batch.contacts.select(KEY, ROW).row(position)
+                self.observe(ContactRefused(key, row, batch.op, verdict))
+
+
+def _first_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to tell a person: what one sender met ends all the others, and they have nothing to add."""
+    ours, others = group.split(SyncEngineError)
+    if ours is None or others is not None:
+        return group
+    leaf: BaseException = ours
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf
+
+
+def _circumstances(batch: Batch) -> Circumstances:
+    def addresses() -> Sequence[tuple[str, ...]]:
+        return [tuple(dict.fromkeys(pair)) for pair in batch.contacts.select(CONTACT, EMAIL).iter_rows()]
+
+    def carriers(variable: str) -> set[int]:
+        named = f'{{"name":{json.dumps(variable)},'
+        return set(batch.contacts[VARIABLES].str.contains(named, literal=True).arg_true().to_list())
+
+    return Circumstances(addresses, carriers)
+
+
+def _readings(answer: Answer) -> list[Reading]:
+    errors = () if isinstance(answer, Accepted | NoAnswer | Fatal) else answer.errors
+    return [read_text(text) for text in errors]
+
+
+def _missing_variable(answer: Answer) -> str | None:
+    """The variable an answer says is not defined on the list, if any."""
+    missing = (reading.variable for reading in _readings(answer) if reading.code == "variable-missing")
+    return next(missing, None)
+
+
+def refused(code: str, text: str) -> RefusedError:
+    """The error that ends a run: token, list or address refused. `text` is the service's own."""
+    fixes = {
+        "token-refused": "check the token: https://partner.sndmart.com/profile shows it",
+        "list-refused": "check `list` of the job: the id stands in the address of the list's page",
+    }
+    return RefusedError(
+        "the service refuses every request",
+        why=f"it says: {text}",
+        fix=fixes.get(code, "check `url` of [account]"),
+        code=code,
+        sent="",
+    )

@@ -1,0 +1,42 @@
+"""One writer for the journal: what many senders report is committed together, and each waits for its own part.
+
+Group commit: with 16 senders one durable transaction carries up to 16 reports, and none counts before it is on disk.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from syncengine.ports import Entry
+
+Record = Callable[[Sequence[Entry]], None]
+InThread = Callable[[Callable[[], None]], Awaitable[None]]
+
+
+class Recorder:
+    """Run `serve` in a task; `record` from any other."""
+
+    def __init__(self, record: Record, in_thread: InThread) -> None:
+        self._record = record
+        self._in_thread = in_thread
+        self._waiting: list[tuple[Sequence[Entry], anyio.Event]] = []
+        self._work = anyio.Event()
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Return when all `entries` are durable."""
+        done = anyio.Event()
+        self._waiting.append((entries, done))
+        self._work.set()
+        await done.wait()
+
+    async def serve(self) -> None:
+        """Commit until cancelled. A write under way is finished: half a commit would be a lie."""
+        while True:
+            await self._work.wait()
+            self._work = anyio.Event()
+            batch, self._waiting = self._waiting, []
+            entries = [entry for group, _ in batch for entry in group]
+            with anyio.CancelScope(shield=True):
+                await self._in_thread(lambda entries=entries: self._record(entries))  # type: ignore[misc]
+            for _, done in batch:
+                done.set()

@@ -1,0 +1,42 @@
+"""Which of several rows for one contact counts. Pure.
+
+The winner is the last row, or the first where the config says so. Whoever is not subscribed in one of the rows is
+not subscribed: the rows contradict each other, and the safe side is not to mail.
+"""
+
+import polars as pl
+
+from syncengine.frames import ACTIVE, CODE, CONTENT_UNKNOWN, FINGERPRINT, KEY, ORDINAL, REASON, ROW
+from syncengine.normalise.mapping import Winner
+
+
+def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """DESIRED rows without held ones → (one row per key, the rows that lost with `code` and `reason`)."""
+    repeated = rows.filter(pl.col(KEY).is_duplicated())
+    if repeated.is_empty():
+        return rows, repeated
+    best = pl.col(ORDINAL).max() if winner is Winner.LAST else pl.col(ORDINAL).min()
+    judged = repeated.with_columns(
+        (pl.col(ORDINAL) == best.over(KEY)).alias("wins"),
+        pl.col(ACTIVE).all().over(KEY).alias("all_active"),
+        pl.col(ROW).filter(pl.col(ORDINAL) == best).first().over(KEY).alias("winner_row"),
+    )
+    lowered = pl.col(ACTIVE) & ~pl.col("all_active")
+    winners = (
+        judged.filter("wins")
+        .with_columns(
+            pl.when(lowered).then(pl.lit(CONTENT_UNKNOWN, pl.UInt64)).otherwise(FINGERPRINT).alias(FINGERPRINT),
+            (pl.col(ACTIVE) & pl.col("all_active")).alias(ACTIVE),
+        )
+        .select(rows.columns)
+    )
+    losers = (
+        judged.filter(~pl.col("wins"))
+        .with_columns(
+            pl.lit("duplicate").alias(CODE),
+            pl.format("row {} is the same contact and was taken", "winner_row").alias(REASON),
+        )
+        .select(rows.columns)
+    )
+    single = rows.filter(~pl.col(KEY).is_duplicated())
+    return pl.concat([single, winners]).sort(ORDINAL), losers.sort(ORDINAL)

@@ -1,0 +1,127 @@
+"""Every error a person can meet, sorted by what they should do next.
+
+    SyncEngineError
+    ├── ConfigError         a setting; fix it and run again                        exit 2
+    ├── SourceError         the file; fix it and run again                         exit 2
+    ├── GuardError          a brake stopped the run before anything was sent       exit 5
+    ├── LockError           another run is at work                                 exit 6
+    ├── DestinationError    the service
+    │   ├── RefusedError        token, list or permission refused: stop at once    exit 4
+    │   └── UnavailableError    no usable answer for too long, or budget spent     exit 7
+    ├── StateError          the state can't be trusted or written                  exit 8
+    ├── InterruptedRunError stopped by a signal, checkpoint saved                  exit 130 / 143
+    └── InternalError       a bug of ours                                          exit 1
+
+What the service says about single contacts is never an exception: it is an outcome (see `model`).
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "DestinationError",
+    "GuardError",
+    "InternalError",
+    "InterruptedRunError",
+    "LockError",
+    "RefusedError",
+    "SourceError",
+    "StateError",
+    "SyncEngineError",
+    "UnavailableError",
+]
+
+
+class SyncEngineError(Exception):
+    """A failure told to a person: what happened, why (with the numbers), and a fix to paste.
+
+    `code` is a stable kebab-case name (`syncengine explain CODE`). `sent` says what became of the
+    changes: it is shown last, because it is the first thing people ask.
+    """
+
+    exit_code: ClassVar[int] = 1
+    default_code: ClassVar[str] = "internal"
+
+    def __init__(
+        self, what: str, *, why: str = "", fix: str = "", code: str = "", sent: str = "nothing was sent"
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+        self.code = code or self.default_code
+        self.sent = sent
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.what, self.why, self.fix) if part)
+
+
+class ConfigError(SyncEngineError):
+    """A setting is wrong or missing."""
+
+    exit_code = 2
+    default_code = "config"
+
+
+class SourceError(SyncEngineError):
+    """The source can't be read, or isn't what the config says."""
+
+    exit_code = 2
+    default_code = "source"
+
+
+class GuardError(SyncEngineError):
+    """A guard stopped the run before the first request."""
+
+    exit_code = 5
+    default_code = "guard"
+
+
+class LockError(SyncEngineError):
+    """Another run holds the state."""
+
+    exit_code = 6
+    default_code = "locked"
+
+
+class DestinationError(SyncEngineError):
+    """The service could not be used."""
+
+    exit_code = 7
+    default_code = "destination"
+
+
+class RefusedError(DestinationError):
+    """The service refused token, list or address of the API: no request can succeed until that is mended."""
+
+    exit_code = 4
+    default_code = "refused"
+
+
+class UnavailableError(DestinationError):
+    """The service gave no usable answer for too long, or a budget was spent; the run can be resumed."""
+
+    exit_code = 7
+    default_code = "unavailable"
+
+
+class StateError(SyncEngineError):
+    """The state directory is damaged, foreign, newer than the program, or can't be written."""
+
+    exit_code = 8
+    default_code = "state"
+
+
+class InterruptedRunError(SyncEngineError):
+    """A signal stopped the run; what was confirmed is recorded."""
+
+    exit_code = 130
+    default_code = "interrupted"
+
+    def __init__(self, what: str, *, signal_number: int, why: str = "", fix: str = "", sent: str = "") -> None:
+        super().__init__(what, why=why, fix=fix, sent=sent)
+        self.signal_number = signal_number
+
+
+class InternalError(SyncEngineError):
+    """An invariant of ours broke."""

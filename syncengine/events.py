@@ -1,0 +1,110 @@
+"""What happens during a run, as values. Listeners turn them into log lines, progress and counters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from syncengine.model import Call, Op, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """Sending begins, or goes on: `done` of `contacts` were settled before."""
+
+    run: str
+    job: str
+    contacts: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesCreated:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaveBegan:
+    op: Op
+    contacts: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """One attempt is over. `seconds` from leaving to the last byte; `problem` is empty for a usable answer."""
+
+    call: Call
+    contacts: int
+    seconds: float
+    problem: str = ""
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlanned:
+    """The same request will be sent again, with the same content."""
+
+    call: Call
+    contacts: int
+    attempt: int
+    after: float  #: seconds
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitOpened:
+    """Too many failures: one request at a time tries whether the service is back."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitClosed:
+    outage: float  #: seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettled:
+    """Every contact of a batch is decided and recorded. `verdicts` by position, of those not plainly confirmed."""
+
+    batch: int
+    op: Op
+    size: int
+    confirmed: int
+    verdicts: Mapping[int, Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRefused:
+    """A contact that was not confirmed. `row` None: it has left the source."""
+
+    key: str
+    row: int | None
+    op: Op
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """No new batch is begun; `in_flight` are being finished."""
+
+    reason: str
+    in_flight: int
+
+
+Event = (
+    RunBegan
+    | VariablesCreated
+    | WaveBegan
+    | RequestAnswered
+    | RetryPlanned
+    | CircuitOpened
+    | CircuitClosed
+    | BatchSettled
+    | ContactRefused
+    | Stopping
+)
+Observe = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An observer that does nothing."""

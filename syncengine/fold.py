@@ -1,0 +1,77 @@
+"""From the rows of a plan and their verdicts to what the list holds now. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from syncengine.frames import (
+    ACTIVE,
+    AFTER,
+    BATCH,
+    CONFIRMED_AT,
+    EMAIL,
+    FINGERPRINT,
+    KEY,
+    KEY_HASH,
+    NAME,
+    OP,
+    ORIGIN,
+    POSITION,
+    SNAPSHOT_SCHEMA,
+    VARIABLES,
+)
+from syncengine.model import Op, Outcome
+
+VERDICT_SCHEMA = {
+    BATCH: pl.UInt32,
+    POSITION: pl.UInt32,
+    "outcome": pl.String,
+    "code": pl.String,
+    "text": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What one slice of a plan changes in the snapshot.
+
+    upserts   SNAPSHOT rows that replace or join those of the same key
+    removed   KEY, KEY_HASH of contacts the list no longer has
+    refused   KEY, FINGERPRINT, outcome, code, text of contacts that were not confirmed
+    """
+
+    upserts: pl.DataFrame
+    removed: pl.DataFrame
+    refused: pl.DataFrame
+
+
+def with_positions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Plan rows with `batch`, whole batches in order → with each contact's position in its batch."""
+    return rows.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).over(BATCH).alias(POSITION))
+
+
+def fold(rows: pl.DataFrame, verdicts: pl.DataFrame, settled: pl.Series, *, origin: str, at: datetime) -> Folded:
+    """`rows` of a plan with `batch`, whole batches; only batches in `settled` count. `verdicts` as in the journal."""
+    judged = with_positions(rows.filter(pl.col(BATCH).is_in(settled.implode()))).join(
+        verdicts, on=[BATCH, POSITION], how="left", maintain_order="left"
+    )
+    confirmed = pl.col("outcome").is_null() | (pl.col("outcome") == Outcome.CONFIRMED.value)
+    left = (pl.col(OP) == Op.REMOVE.value) | (pl.col("code") == "gone")
+    present = judged.filter(confirmed & ~left.fill_null(value=False))
+    upserts = present.select(
+        KEY,
+        KEY_HASH,
+        EMAIL,
+        NAME,
+        ACTIVE,
+        pl.col(AFTER).alias(VARIABLES),
+        FINGERPRINT,
+        pl.lit(origin).alias(ORIGIN),
+        pl.lit(at).dt.convert_time_zone("UTC").dt.cast_time_unit("us").alias(CONFIRMED_AT),
+    )
+    return Folded(
+        upserts.select(pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items()),
+        judged.filter(confirmed & left.fill_null(value=False)).select(KEY, KEY_HASH),
+        judged.filter(~confirmed).select(KEY, FINGERPRINT, "outcome", "code", "text"),
+    )

@@ -1,0 +1,79 @@
+"""The frames that travel from source to plan: their columns, named once.
+
+    RAW        ordinal, row, <source columns>                       a chunk of the source, all text
+    DESIRED    ordinal, row, key, key_hash, email, address, name, active, `v:<variable>` …, fingerprint, code, reason,
+               source
+               what a row asks for; `ordinal` counts the rows of the whole source, `row` is what people see; `email`
+               is the address as spelled, `address` its normal form; `code` says why it is held, null if it is not;
+               `source` is the raw row (struct)
+    SNAPSHOT   key, key_hash, email, name, active, variables, fingerprint, origin, confirmed_at
+               what the list holds, as far as confirmed; key unique
+    CHANGE     ordinal, row, key, key_hash, email, address, name, active, fingerprint, source,
+               op, known, contact, variables, after, fields
+               one per contact; `contact` is the address the list has, `variables` what is sent (JSON, the API's
+               form), `after` what the list holds then, `fields` the differences as list of {field, before, after}
+
+    HELD       ordinal, row, key, email, code, reason, source           a row that is not sent, and why
+
+Fingerprints and key hashes are xxh3-64. `Expr.hash()` is not stable across polars versions and never stored.
+"""
+
+from typing import Final
+
+import polars as pl
+
+ORDINAL: Final = "ordinal"
+ROW: Final = "row"
+KEY: Final = "key"
+KEY_HASH: Final = "key_hash"
+EMAIL: Final = "email"
+ADDRESS: Final = "address"
+NAME: Final = "name"
+ACTIVE: Final = "active"
+VARIABLES: Final = "variables"
+FINGERPRINT: Final = "fingerprint"
+ORIGIN: Final = "origin"
+CONFIRMED_AT: Final = "confirmed_at"
+CODE: Final = "code"
+REASON: Final = "reason"
+SOURCE: Final = "source"
+
+OP: Final = "op"
+KNOWN: Final = "known"
+CONTACT: Final = "contact"
+AFTER: Final = "after"
+FIELDS: Final = "fields"
+FRAGMENT: Final = "fragment"
+BATCH: Final = "batch"
+POSITION: Final = "position"
+
+VARIABLE_PREFIX: Final = "v:"
+
+CONTENT_UNKNOWN: Final = 0
+"""Fingerprint of a contact whose content is no single row's: it is compared in every run."""
+LEFT_SOURCE: Final = 1
+"""Fingerprint of a contact that left the source and was unsubscribed: it does not leave again."""
+
+FINGERPRINT_SCHEME: Final = 1  #: changes with everything that changes a fingerprint; kept in the state
+
+VARIABLE_LIST: Final = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
+FIELD_LIST: Final = pl.List(pl.Struct({"field": pl.String, "before": pl.String, "after": pl.String}))
+
+SNAPSHOT_SCHEMA: Final = pl.Schema(
+    {
+        KEY: pl.String(),
+        KEY_HASH: pl.UInt64(),
+        EMAIL: pl.String(),
+        NAME: pl.String(),
+        ACTIVE: pl.Boolean(),
+        VARIABLES: pl.String(),
+        FINGERPRINT: pl.UInt64(),
+        ORIGIN: pl.String(),
+        CONFIRMED_AT: pl.Datetime("us", "UTC"),
+    }
+)
+
+
+def variable_column(name: str) -> str:
+    """The column of a DESIRED frame that holds the variable `name`."""
+    return VARIABLE_PREFIX + name

@@ -1,0 +1,226 @@
+"""The folder of a run: its plan in Parquet files, frozen by a manifest before the first request.
+
+    runs/<run id>/plan/<number>-<wave>.parquet    CHANGE rows with `fragment`, whole batches but for a wave's last
+    runs/<run id>/plan/held-<number>.parquet      HELD rows
+    runs/<run id>/plan/same-<number>.parquet      key and new fingerprint of contacts there is nothing to send for
+    runs/<run id>/run.json                        the manifest: without it there is no plan
+
+A plan is carried out wave by wave: unsubscribes, renames (chains tail first), updates, adds, removals.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from syncengine.durable import file_digest, make_private_folder, sync_file, sync_folder, write_durably
+from syncengine.errors import StateError
+from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, OP
+from syncengine.model import Op
+
+MANIFEST: Final = "run.json"
+PLAN_FOLDER: Final = "plan"
+LEVEL: Final = "level"  #: of a rename: links of a chain are carried out one after the other
+
+
+ROWS_PER_FILE: Final = 50_000
+_WAVE_ORDER: Final = {Op.UNSUBSCRIBE: 0, Op.RENAME: 1, Op.UPDATE: 2, Op.ADD: 3, Op.REMOVE: 4}
+
+Encode = Callable[[pl.DataFrame], pl.Series]
+"""CHANGE rows → the part of a request body that is each contact's content."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A file of the plan: `digest` is xxh3-128 of its bytes."""
+
+    name: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Changes that may be sent at the same time, cut into batches numbered `first_batch`, `first_batch` + 1, …"""
+
+    op: Op
+    known: bool
+    first_batch: int
+    batches: int
+    contacts: int
+    files: tuple[PlanFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPlan:
+    """A plan on disk. `facts` is what the planner wanted remembered with it; it is not interpreted here."""
+
+    folder: Path
+    batch_size: int
+    waves: tuple[Wave, ...]
+    held_files: tuple[PlanFile, ...]
+    same_files: tuple[PlanFile, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def contacts(self) -> int:
+        return sum(wave.contacts for wave in self.waves)
+
+    @property
+    def batches(self) -> int:
+        return sum(wave.batches for wave in self.waves)
+
+    def slices(self, wave: Wave, *, without: Collection[int] = ()) -> Iterator[pl.DataFrame]:
+        """The rows of a wave with their `batch`, a file at a time, batches in `without` left out."""
+        done = pl.Series(sorted(without), dtype=pl.UInt32)
+        first = wave.first_batch
+        for file in wave.files:
+            batch = (pl.int_range(pl.len(), dtype=pl.UInt32) // self.batch_size + first).cast(pl.UInt32)
+            rows = pl.read_parquet(self.folder / PLAN_FOLDER / file.name).with_columns(batch.alias(BATCH))
+            first += -(-file.rows // self.batch_size)
+            yield rows.filter(~pl.col(BATCH).is_in(done.implode())) if len(done) else rows
+
+    def held(self) -> Iterator[pl.DataFrame]:
+        """HELD rows of the plan, a file at a time."""
+        for file in self.held_files:
+            yield pl.read_parquet(self.folder / PLAN_FOLDER / file.name)
+
+    def same(self) -> pl.LazyFrame | None:
+        """key, key_hash, fingerprint of contacts whose content is on the list but whose fingerprint is new."""
+        paths = [self.folder / PLAN_FOLDER / file.name for file in self.same_files]
+        return pl.scan_parquet(paths) if paths else None
+
+    def verify(self) -> None:
+        """Raises StateError if a file of the plan is missing or not what was frozen."""
+        for file in (*(file for wave in self.waves for file in wave.files), *self.held_files, *self.same_files):
+            path = self.folder / PLAN_FOLDER / file.name
+            if not path.is_file() or file_digest(path) != file.digest:
+                raise StateError(
+                    f"{path}: the frozen plan is damaged",
+                    why="the file is missing or its content changed since it was planned",
+                    fix="discard the plan and make a new one: syncengine sync --fresh",
+                    code="plan-damaged",
+                    sent="nothing more was sent",
+                )
+
+
+@dataclass(slots=True)
+class PlanWriter:
+    """Writes a plan as it is made (a `PlanSink`), then freezes it. `encode` gives the content of the requests."""
+
+    folder: Path
+    encode: Encode
+    batch_size: int = 100
+    _waiting: dict[tuple[int, int, bool, Op], list[pl.DataFrame]] = field(default_factory=lambda: defaultdict(list))
+    _files: dict[tuple[int, int, bool, Op], list[PlanFile]] = field(default_factory=lambda: defaultdict(list))
+    _held: list[PlanFile] = field(default_factory=list)
+    _same: list[PlanFile] = field(default_factory=list)
+    _number: int = 0
+
+    def __post_init__(self) -> None:
+        make_private_folder(self.folder / PLAN_FOLDER)
+
+    def hold(self, rows: pl.DataFrame) -> None:
+        self._held.append(self._write("held", rows))
+
+    def refresh(self, rows: pl.DataFrame) -> None:
+        self._same.append(self._write("same", rows.select(KEY, KEY_HASH, FINGERPRINT)))
+
+    def change(self, changes: pl.DataFrame) -> None:
+        rows = changes.with_columns(self.encode(changes).alias(FRAGMENT))
+        if LEVEL not in rows.columns:
+            rows = rows.with_columns(pl.lit(0, pl.UInt32).alias(LEVEL))
+        for (op, known, level), group in rows.partition_by(OP, KNOWN, LEVEL, as_dict=True, maintain_order=True).items():
+            wave = (_WAVE_ORDER[Op(op)], int(level), not known, Op(op))
+            self._waiting[wave].append(group.drop(LEVEL))
+            self._flush(wave, least=self._rows_per_file())
+
+    def freeze(self, facts: Mapping[str, Any]) -> FrozenPlan:
+        """Write what is left and the manifest; from here on the plan does not change."""
+        for wave in list(self._waiting):
+            self._flush(wave, least=1)
+        plan = FrozenPlan(
+            self.folder, self.batch_size, self._waves(), tuple(self._held), tuple(self._same), dict(facts)
+        )
+        sync_folder(self.folder / PLAN_FOLDER)
+        write_durably(self.folder / MANIFEST, _manifest(plan))
+        return plan
+
+    def _rows_per_file(self) -> int:
+        return max(1, ROWS_PER_FILE // self.batch_size) * self.batch_size
+
+    def _flush(self, wave: tuple[int, int, bool, Op], *, least: int) -> None:
+        """Write files of whole batches while at least `least` rows wait."""
+        waiting = sum(frame.height for frame in self._waiting[wave])
+        if waiting < least:
+            return
+        rows = pl.concat(self._waiting[wave])
+        per_file = self._rows_per_file()
+        while rows.height >= max(least, 1):
+            self._files[wave].append(self._write(wave[3].value, rows.head(per_file)))
+            rows = rows.slice(per_file)
+        self._waiting[wave] = [rows] if rows.height else []
+
+    def _write(self, kind: str, rows: pl.DataFrame) -> PlanFile:
+        name = f"{self._number:06}-{kind}.parquet"
+        self._number += 1
+        path = self.folder / PLAN_FOLDER / name
+        path.touch(mode=0o600)
+        rows.write_parquet(path, compression="lz4", statistics=False)
+        sync_file(path)
+        return PlanFile(name, rows.height, file_digest(path))
+
+    def _waves(self) -> tuple[Wave, ...]:
+        waves = []
+        first = 0
+        for wave in sorted(self._files, key=lambda wave: wave[:3]):
+            files = tuple(self._files[wave])
+            batches = sum(-(-file.rows // self.batch_size) for file in files)
+            waves.append(Wave(wave[3], not wave[2], first, batches, sum(file.rows for file in files), files))
+            first += batches
+        return tuple(waves)
+
+
+def open_plan(folder: Path) -> FrozenPlan:
+    """The plan frozen in `folder`. Raises StateError if there is none or its manifest can't be read."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+        waves = tuple(
+            Wave(**{**wave, "op": Op(wave["op"]), "files": _files(wave["files"])}) for wave in manifest["waves"]
+        )
+        return FrozenPlan(
+            folder,
+            manifest["batch_size"],
+            waves,
+            _files(manifest["held_files"]),
+            _files(manifest["same_files"]),
+            manifest["facts"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(
+            f"{path}: no plan can be read here",
+            why=f"{type(error).__name__}: {error}",
+            fix="make a new one: syncengine sync --fresh",
+            code="plan-unreadable",
+        ) from error
+
+
+def _files(entries: Sequence[Mapping[str, Any]]) -> tuple[PlanFile, ...]:
+    return tuple(PlanFile(**entry) for entry in entries)
+
+
+def _manifest(plan: FrozenPlan) -> bytes:
+    content = {
+        "schema_version": 1,
+        "batch_size": plan.batch_size,
+        "waves": [asdict(wave) for wave in plan.waves],
+        "held_files": [asdict(file) for file in plan.held_files],
+        "same_files": [asdict(file) for file in plan.same_files],
+        "facts": plan.facts,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False).encode()

@@ -1,0 +1,61 @@
+"""One writer a state directory: an operating system lock that dies with its process, and a note of who holds it."""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from syncengine.durable import PRIVATE_FILE, make_private_folder
+from syncengine.errors import LockError
+
+LOCK_FILE: Final = "lock"
+OWNER_FILE: Final = "lock.owner"
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, wait: float = 0.0, doing: str = "sync") -> Iterator[None]:
+    """Hold the state in `folder` while the block runs. Raises LockError naming the owner after `wait` seconds."""
+    make_private_folder(folder)
+    lock = FileLock(folder / LOCK_FILE, mode=PRIVATE_FILE)
+    try:
+        lock.acquire(timeout=wait, poll_interval=0.1)
+    except Timeout:
+        raise _held_by_another(folder) from None
+    owner = folder / OWNER_FILE
+    try:
+        owner.write_text(json.dumps(_myself(doing)))
+        owner.chmod(PRIVATE_FILE)
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _myself(doing: str) -> dict[str, object]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "doing": doing,
+        "monotonic": time.monotonic(),
+    }
+
+
+def _held_by_another(folder: Path) -> LockError:
+    try:
+        owner = json.loads((folder / OWNER_FILE).read_text())
+        who = f"pid {owner['pid']} on {owner['host']}, since {owner['since']} ({owner['doing']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "a process that has left no note yet"
+    return LockError(
+        "another run is at work on this state",
+        why=f"held by {who}",
+        fix="wait for it (--wait-lock 600), or look: syncengine status",
+    )

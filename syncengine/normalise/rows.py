@@ -1,0 +1,214 @@
+"""Raw rows → what each asks for, or why it is held. Pure: frames in, frames out.
+
+A held row keeps its first fault only, in this order: empty row, hold rules, control characters, id, address,
+subscription, dates. Nothing is repaired silently and nothing is given a default.
+"""
+
+import polars as pl
+import polars_hash  # noqa: F401  # registers the namespace `nchash`
+
+from syncengine.frames import (
+    ACTIVE,
+    ADDRESS,
+    CODE,
+    EMAIL,
+    FINGERPRINT,
+    FINGERPRINT_SCHEME,
+    KEY,
+    KEY_HASH,
+    NAME,
+    ORDINAL,
+    REASON,
+    ROW,
+    SOURCE,
+    variable_column,
+)
+from syncengine.model import VariableType
+from syncengine.normalise.addresses import examine_addresses, split_addresses
+from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, HoldRule, Mapping, OnError, Several, VariableRule
+from syncengine.normalise.values import boolean, control_characters, date, text
+
+MAX_KEY = 512  #: characters of an id
+
+_FIELD_END = "\x1e"
+_NAME_END = "\x1f"  # neither can stand in a cell: control characters hold the row
+_ADDRESS = pl.Struct({EMAIL: pl.String, KEY: pl.String, CODE: pl.String, REASON: pl.String})
+
+
+def normalise(rows: pl.LazyFrame, mapping: Mapping, *, columns: tuple[str, ...], plain: bool = False) -> pl.LazyFrame:
+    """RAW → DESIRED (see `frames`), same height and order.
+
+    `columns` are the source's; they travel on as the struct `source`. `plain` promises that no cell holds a
+    control character.
+    """
+    variables = sorted(mapping.variables, key=lambda rule: rule.name)
+    return (
+        rows.with_columns(pl.struct(columns).alias(SOURCE))
+        .with_columns(
+            _examined(mapping.email).alias("examined"),
+            _active(mapping.active).alias(ACTIVE),
+            (text(pl.col(mapping.name)) if mapping.name else pl.lit(None, pl.String)).alias(NAME),
+            *(_value(rule).alias(variable_column(rule.name)) for rule in variables),
+        )
+        .with_columns(
+            pl.col("examined").struct.field(EMAIL),
+            pl.col("examined").struct.field(KEY).alias(ADDRESS),
+            (text(pl.col(mapping.key)) if mapping.key else pl.col("examined").struct.field(KEY)).alias(KEY),
+        )
+        .with_columns(_fault(mapping, columns, plain=plain).alias("fault"))
+        .with_columns(pl.col("fault").struct.field(CODE), pl.col("fault").struct.field(REASON))
+        .with_columns(_hash(pl.col(KEY)).alias(KEY_HASH), fingerprint(tuple(rule.name for rule in variables)))
+        .select(
+            ORDINAL,
+            ROW,
+            KEY,
+            KEY_HASH,
+            EMAIL,
+            ADDRESS,
+            NAME,
+            ACTIVE,
+            *(variable_column(rule.name) for rule in variables),
+            FINGERPRINT,
+            CODE,
+            REASON,
+            SOURCE,
+        )
+    )
+
+
+def fingerprint(variables: tuple[str, ...]) -> pl.Expr:
+    """Hash of everything that is sent for a contact: address, name, subscription, and each variable that has a value.
+
+    Variables count by name, so that neither their order nor a new column that is empty for a contact changes it;
+    the address counts in its normal form, so that a change of spelling is no change.
+    """
+    fields = [
+        pl.lit(f"{FINGERPRINT_SCHEME}{_FIELD_END}"),
+        pl.col(KEY) + _FIELD_END,
+        pl.col(ADDRESS) + _FIELD_END,
+        _NAME_END + pl.col(NAME) + _FIELD_END,
+        pl.when(pl.col(ACTIVE)).then(pl.lit("1")).otherwise(pl.lit("0")),
+        *(pl.lit(name + _NAME_END) + pl.col(variable_column(name)) + pl.lit(_FIELD_END) for name in sorted(variables)),
+    ]
+    return _hash(pl.concat_str(fields, ignore_nulls=True)).alias(FINGERPRINT)
+
+
+def key_hashes(keys: pl.Series) -> pl.Series:
+    """xxh3-64 of each key, as in the frames."""
+    return keys.to_frame("k").select(_hash(pl.col("k"))).to_series().alias(KEY_HASH)
+
+
+def _hash(expression: pl.Expr) -> pl.Expr:
+    return expression.nchash.xxh3_64()  # type: ignore[attr-defined, no-any-return]  # polars-hash registers it
+
+
+def _examined(rule: EmailRule) -> pl.Expr:
+    cell = pl.coalesce([text(pl.col(column)) for column in rule.columns])
+    if rule.several is Several.FIRST:
+        cell = cell.map_batches(lambda cells: split_addresses(cells).list.first(), return_dtype=pl.String)
+    return cell.map_batches(lambda cells: examine_addresses(cells).to_struct(), return_dtype=_ADDRESS)
+
+
+def _active(rule: ActiveRule) -> pl.Expr:
+    if rule.column is None:
+        return pl.lit(rule.constant, pl.Boolean)
+    cell = text(pl.col(rule.column))
+    answer = boolean(cell)
+    if rule.empty is not None:
+        answer = pl.when(cell.is_null()).then(pl.lit(rule.empty)).otherwise(answer)
+    return ~answer if rule.invert else answer
+
+
+def _value(rule: VariableRule) -> pl.Expr:
+    cell = text(pl.col(rule.column))
+    value = date(cell, rule.formats) if rule.type is VariableType.DATE else cell
+    return value.fill_null("") if rule.empty is Empty.SEND and rule.type is not VariableType.DATE else value
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+def _fault(mapping: Mapping, columns: tuple[str, ...], *, plain: bool) -> pl.Expr:
+    """Struct {code, reason} of the first fault of each row; nulls where it has none."""
+    address = pl.col("examined").struct
+    faults = [
+        _when(pl.all_horizontal(pl.col(columns).is_null()), "row-empty", pl.lit("every cell of the row is empty")),
+        *(_held_by(rule) for rule in mapping.holds),
+        *([] if plain else [_control_characters(mapping)]),
+        *(_key_faults(mapping.key) if mapping.key else []),
+        _when(address.field(CODE).is_not_null(), address.field(CODE), address.field(REASON)),
+        *(_active_faults(mapping.active) if mapping.active.column else []),
+        *(_date_fault(rule) for rule in mapping.variables if _holds_on_date(rule)),
+    ]
+    return pl.coalesce(faults)
+
+
+def _when(condition: pl.Expr, code: str | pl.Expr, reason: pl.Expr) -> pl.Expr:
+    value = pl.lit(code) if isinstance(code, str) else code
+    return pl.when(condition).then(pl.struct(value.alias(CODE), reason.alias(REASON)))
+
+
+def _held_by(rule: HoldRule) -> pl.Expr:
+    cell = text(pl.col(rule.column))
+    wanted = [value.strip().casefold() for value in rule.values]
+    condition = cell.is_not_null() if rule.not_empty else cell.str.to_lowercase().is_in(wanted)
+    return _when(
+        condition.fill_null(value=False), rule.code, pl.format(f"{_braced(rule.column)} is {{}}", _shown(cell))
+    )
+
+
+def _control_characters(mapping: Mapping) -> pl.Expr:
+    read = [pl.col(column) for column in mapping.columns()]
+    return _when(
+        control_characters(pl.concat_str(read, ignore_nulls=True)).fill_null(value=False),
+        "control-character",
+        pl.lit("a cell holds a control character"),
+    )
+
+
+def _key_faults(column: str) -> list[pl.Expr]:
+    return [
+        _when(pl.col(KEY).is_null(), "key-empty", pl.lit(f"{column} is empty")),
+        _when(
+            pl.col(KEY).str.len_chars() > MAX_KEY,
+            "key-too-long",
+            pl.lit(f"{column} is longer than {MAX_KEY} characters"),
+        ),
+    ]
+
+
+def _active_faults(rule: ActiveRule) -> list[pl.Expr]:
+    column = rule.column or ""
+    cell = text(pl.col(column))
+    return [
+        _when(pl.col(ACTIVE).is_null() & cell.is_null(), "active-empty", pl.lit(f"{column} is empty")),
+        _when(
+            pl.col(ACTIVE).is_null(),
+            "active-unreadable",
+            pl.format(f"{_braced(column)}: {{}} is neither yes nor no", _shown(cell)),
+        ),
+    ]
+
+
+def _holds_on_date(rule: VariableRule) -> bool:
+    return rule.type is VariableType.DATE and rule.on_error is OnError.HOLD
+
+
+def _date_fault(rule: VariableRule) -> pl.Expr:
+    cell = text(pl.col(rule.column))
+    formats = " or ".join(("YYYY-MM-DD", *rule.formats))
+    return _when(
+        cell.is_not_null() & pl.col(variable_column(rule.name)).is_null(),
+        "date-unreadable",
+        pl.format(f"{_braced(rule.column)}: {{}} is no date ({_braced(formats)})", _shown(cell)),
+    )
+
+
+def _shown(cell: pl.Expr) -> pl.Expr:
+    """A cell within a sentence: quoted, cut to 80 characters."""
+    return pl.format('"{}"', cell.str.slice(0, 80))
+
+
+def _braced(template: str) -> str:
+    """A column name within a format template, its own braces kept."""
+    return template.replace("{", "{{").replace("}", "}}")

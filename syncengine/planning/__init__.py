@@ -1,0 +1,113 @@
+"""Planning: one pass over the source, then partition by partition against the snapshot. Nothing is sent here."""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncengine.errors import InternalError
+from syncengine.model import Mode, OnMissing, Op, Variable, VariableType
+from syncengine.planning.changes import Comparison, Intent, Memory, compare, depart
+from syncengine.planning.facts import PlanFacts
+from syncengine.planning.survey import Survey, survey
+from syncengine.ports import PlanSink, Source
+from syncengine.snapshot import Snapshot
+from syncengine.spill import Spill, partitions_for
+
+__all__ = ["Intent", "Leavers", "Memory", "PlanFacts", "make_plan"]
+
+UNREADABLE = ("row-short", "row-long", "row-cut", "row-nul", "row-encoding", "row-quote")
+"""Held rows that may be anybody's: while a source has such rows nobody can be said to have left it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leavers:
+    """What to do with contacts that left the source.
+
+    `first_run`: the job has never finished a run. `check(gone, known)` raises GuardError if too many have left.
+    """
+
+    on_missing: OnMissing
+    first_run: bool
+    check: Callable[[int, int], None]
+
+
+def make_plan(
+    source: Source,
+    snapshot: Snapshot,
+    memory: Memory,
+    intent: Intent,
+    leavers: Leavers,
+    out: PlanSink,
+    *,
+    known_variables: Collection[str],
+    scratch: Path,
+    pulse: Callable[[], None],
+) -> PlanFacts:
+    """Compare `source` with `snapshot` and give the changes to `out`.
+
+    Raises SourceError, GuardError if too many have left, InternalError if a row is unaccounted for. `scratch` is a
+    folder to work in; `pulse` is called now and then, and may raise to end the work.
+    """
+    aside = Spill(scratch, partitions_for(source.describe().size))
+    try:
+        found = survey(source, intent.mapping, snapshot, aside, out, pulse)
+        watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
+        compared = compare(aside, found, snapshot, memory, intent, out, watch=watched, pulse=pulse)
+    finally:
+        aside.close()
+    gone, left, spared = _plan_leavers(found, snapshot, intent, leavers, out)
+    planned = compared.planned + left
+    facts = PlanFacts(
+        rows=found.rows,
+        same=found.same + compared.same,
+        held=dict(sorted((found.held + compared.held).items())),
+        planned={op.value: planned[op] for op in Op},
+        fields=dict(compared.fields.most_common()),
+        variables=_missing_variables(intent, found, compared),
+        known=snapshot.present,
+        gone=gone,
+        spared=spared,
+        dates={name: (share.filled, share.dates) for name, share in found.dates.items()},
+    )
+    if not facts.adds_up:
+        raise InternalError("the plan does not account for every row", why=repr(facts))
+    return facts
+
+
+def _plan_leavers(
+    found: Survey, snapshot: Snapshot, intent: Intent, leavers: Leavers, out: PlanSink
+) -> tuple[int, Counter[Op], str]:
+    """How many left the source, how many changes that makes, and why none if none are made."""
+    if intent.mode is not Mode.MIRROR:
+        return 0, Counter(), ""
+    gone = snapshot.missing(found.seen)
+    if leavers.on_missing is OnMissing.KEEP or not len(gone):
+        return len(gone), Counter(), ""
+    spared = _spared(found, leavers)
+    if spared:
+        return len(gone), Counter(), spared
+    leavers.check(len(gone), snapshot.present)
+    op = Op.REMOVE if leavers.on_missing is OnMissing.REMOVE else Op.UNSUBSCRIBE
+    return len(gone), Counter({op: depart(snapshot.rows_at(gone), op, out)}), ""
+
+
+def _spared(found: Survey, leavers: Leavers) -> str:
+    """Why nobody is said to have left, or nothing."""
+    unreadable = sum(found.held[code] for code in UNREADABLE)
+    if unreadable:
+        return f"{unreadable} rows could not be read, and may be anybody's"
+    if leavers.first_run:
+        return "this is the job's first run"
+    return ""
+
+
+def _missing_variables(intent: Intent, found: Survey, compared: Comparison) -> tuple[Variable, ...]:
+    """Variables the list does not have and a planned contact needs. A date only where every value is one."""
+    missing = []
+    for rule in intent.mapping.variables:
+        if rule.name in compared.needed:
+            share = found.dates.get(rule.name)
+            kind = VariableType.DATE if share is not None and share.all_dates else VariableType.STRING
+            missing.append(Variable(rule.name, rule.type or kind))
+    return tuple(missing)

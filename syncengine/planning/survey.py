@@ -1,0 +1,223 @@
+"""The one pass over the source: every row is held, recognised as unchanged, or set aside to be compared.
+
+Nothing is compared here but two numbers a row (key hash, fingerprint). A contact seen twice is set aside with all
+its rows, whatever they say: which of them counts is decided where they meet (see `duplicates`).
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from syncengine.frames import (
+    CODE,
+    EMAIL,
+    FINGERPRINT,
+    KEY,
+    KEY_HASH,
+    ORDINAL,
+    REASON,
+    ROW,
+    SOURCE,
+    variable_column,
+)
+from syncengine.normalise.mapping import Mapping
+from syncengine.normalise.rows import normalise
+from syncengine.normalise.values import is_iso_date
+from syncengine.ports import Chunk, Source
+from syncengine.snapshot import UNKNOWN, Snapshot
+from syncengine.spill import Spill
+
+HELD_COLUMNS = (ORDINAL, ROW, KEY, EMAIL, CODE, REASON, SOURCE)
+SEVERAL_FILES = "source file"  #: column added behind the source's own where rows come from several files
+
+_UNSEEN, _SEEN_HELD, _SAME, _ASIDE = 0, 1, 2, 3
+_CONSENT_CODES = ("rule", "opted-out", "deleted", "active-empty", "active-unreadable")
+
+
+class HeldRows(Protocol):
+    """Where held rows go."""
+
+    def hold(self, rows: pl.DataFrame) -> None:
+        """HELD rows, in the order of the source."""
+        ...
+
+
+@dataclass(slots=True)
+class DateShare:
+    """How many cells of a column have a value, and how many of those are dates as the API wants them."""
+
+    filled: int = 0
+    dates: int = 0
+
+    @property
+    def all_dates(self) -> bool:
+        return self.filled > 0 and self.filled == self.dates
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one pass found.
+
+    `seen` marks the positions of the snapshot that the source still has, in whatever state. `contradicted` are keys
+    (KEY_HASH, KEY) of which a row is held for its consent: no other row of theirs may speak for them.
+    """
+
+    seen: npt.NDArray[np.bool_]
+    contradicted: pl.DataFrame
+    rows: int = 0
+    same: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    dates: dict[str, DateShare] = field(default_factory=dict)
+
+
+def survey(
+    source: Source, mapping: Mapping, snapshot: Snapshot, aside: Spill, out: HeldRows, pulse: Callable[[], None]
+) -> Survey:
+    """Read `source` once. Rows to compare go to `aside`, held ones to `out`. `pulse` is called with each chunk.
+
+    Raises SourceError, at the latest at the end if the source changed while it was read, and what `pulse` raises.
+    """
+    work = _Surveyor(mapping, snapshot, aside, out)
+    for chunk in source.chunks():
+        pulse()
+        work.take(chunk, source.columns, several=len(source.describe().files) > 1)
+    if work.first_rows_to_widen:
+        work.widen(source)
+    work.result.seen = work.state != _UNSEEN
+    return work.result
+
+
+class _Surveyor:
+    """The pass itself: the state of each position of the snapshot, and the counters."""
+
+    def __init__(self, mapping: Mapping, snapshot: Snapshot, aside: Spill, out: HeldRows) -> None:
+        self.mapping = mapping
+        self.snapshot = snapshot
+        self.aside = aside
+        self.out = out
+        self.state = np.zeros(snapshot.size, dtype=np.uint8)
+        self.first_ordinal = np.zeros(snapshot.size, dtype=np.uint32)
+        self.first_rows_to_widen: list[npt.NDArray[np.uint32]] = []
+        nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})
+        self.result = Survey(seen=np.zeros(0, dtype=np.bool_), contradicted=nobody)
+
+    def take(self, chunk: Chunk, columns: tuple[str, ...], *, several: bool) -> None:
+        raw, columns = _numbered(chunk, columns, self.result.rows, several=several)
+        rows = normalise(raw.lazy(), self.mapping, columns=columns, plain=chunk.plain).collect()
+        if not chunk.held.is_empty():
+            self.hold(_held_in_reading(chunk, columns, self.result.rows + rows.height, several=several))
+        self.result.rows += rows.height + chunk.held.height
+        self.count_dates(rows)
+        sound = pl.col(CODE).is_null()
+        self.hold_known(rows.filter(~sound))
+        self.recognise(rows.filter(sound))
+
+    def hold_known(self, rows: pl.DataFrame) -> None:
+        """Held rows whose contact can be told: it has not left the source, and its doubts count for its other rows."""
+        self.hold(rows.select(HELD_COLUMNS))
+        keyed = rows.filter(pl.col(KEY).is_not_null())
+        if keyed.is_empty():
+            return
+        found = self.snapshot.recognise(keyed[KEY_HASH].to_numpy(), keyed[FINGERPRINT].to_numpy()).positions
+        known = found[found != UNKNOWN]
+        self.state[known] = np.maximum(self.state[known], _SEEN_HELD)
+        votes = keyed.filter(pl.col(CODE).is_in(_CONSENT_CODES)).select(KEY_HASH, KEY)
+        self.result.contradicted = pl.concat([self.result.contradicted, votes])
+
+    def hold(self, rows: pl.DataFrame) -> None:
+        if not rows.is_empty():
+            self.result.held.update(dict(rows[CODE].value_counts().iter_rows()))
+            self.out.hold(rows)
+
+    def count_dates(self, rows: pl.DataFrame) -> None:
+        """Evidence for variables without a declared type; all rows count, held ones too."""
+        names = [rule.name for rule in self.mapping.variables if rule.type is None]
+        if not names:
+            return
+        cells = [pl.col(variable_column(name)) for name in names]
+        filled = rows.select(cell.is_not_null().sum() for cell in cells).row(0)
+        dates = rows.select(is_iso_date(cell).sum() for cell in cells).row(0)
+        for name, more_filled, more_dates in zip(names, filled, dates, strict=True):
+            share = self.result.dates.setdefault(name, DateShare())
+            share.filled += more_filled
+            share.dates += more_dates
+
+    def recognise(self, rows: pl.DataFrame) -> None:
+        if not self.snapshot.size:
+            self.aside.append(rows)
+            return
+        found = self.snapshot.recognise(rows[KEY_HASH].to_numpy(), rows[FINGERPRINT].to_numpy())
+        known = found.positions != UNKNOWN
+        positions = np.where(known, found.positions, 0)
+        before = np.where(known, self.state[positions], _UNSEEN)
+        fresh = known & (before <= _SEEN_HELD) & _single(positions, known)
+        unchanged = fresh & found.same
+        again = known & (before == _SAME)
+        copies = again & found.same
+        self.first_ordinal[positions[unchanged]] = rows[ORDINAL].to_numpy()[unchanged]
+        self.state[positions[known & ~unchanged & ~copies]] = _ASIDE
+        self.state[positions[unchanged]] = _SAME
+        self.result.same += int(np.count_nonzero(unchanged))
+        self.forget_same(positions[again & ~found.same])
+        self.hold(_as_copies(rows.filter(pl.Series(copies))))
+        self.aside.append(rows.filter(pl.Series(~unchanged & ~copies)))
+
+    def forget_same(self, positions: npt.NDArray[np.int64]) -> None:
+        """Contacts taken for unchanged of which another row says something else: their first row is needed whole."""
+        if positions.size:
+            unique = np.unique(positions)
+            self.first_rows_to_widen.append(self.first_ordinal[unique])
+            self.result.same -= unique.size
+
+    def widen(self, source: Source) -> None:
+        """Read the source once more for the rows `forget_same` noted."""
+        wanted = pl.Series(np.concatenate(self.first_rows_to_widen)).cast(pl.UInt64)
+        count = 0
+        for chunk in source.chunks():
+            several = len(source.describe().files) > 1
+            raw, columns = _numbered(chunk, source.columns, count, several=several)
+            count += raw.height + chunk.held.height
+            rows = raw.filter(pl.col(ORDINAL).is_in(wanted.implode()))
+            if not rows.is_empty():
+                self.aside.append(normalise(rows.lazy(), self.mapping, columns=columns).collect())
+
+
+def _single(positions: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which known rows are the only one of their contact in this chunk."""
+    _, inverse, counts = np.unique(positions[known], return_inverse=True, return_counts=True)
+    single = np.zeros(len(positions), dtype=np.bool_)
+    single[known] = counts[inverse] == 1
+    return single
+
+
+def _numbered(
+    chunk: Chunk, columns: tuple[str, ...], start: int, *, several: bool
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    rows = chunk.rows.with_row_index(ORDINAL, offset=start).with_columns(pl.col(ORDINAL).cast(pl.UInt64))
+    if not several:
+        return rows, columns
+    return rows.with_columns(pl.lit(chunk.file).alias(SEVERAL_FILES)), (*columns, SEVERAL_FILES)
+
+
+def _held_in_reading(chunk: Chunk, columns: tuple[str, ...], start: int, *, several: bool) -> pl.DataFrame:
+    held = chunk.held.with_columns(pl.lit(chunk.file).alias(SEVERAL_FILES)) if several else chunk.held
+    return held.with_row_index(ORDINAL, offset=start).select(
+        pl.col(ORDINAL).cast(pl.UInt64),
+        ROW,
+        pl.lit(None, pl.String).alias(KEY),
+        pl.lit(None, pl.String).alias(EMAIL),
+        CODE,
+        REASON,
+        pl.struct(columns).alias(SOURCE),
+    )
+
+
+def _as_copies(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(
+        pl.lit("duplicate").alias(CODE), pl.lit("an earlier row says the same of this contact").alias(REASON)
+    ).select(HELD_COLUMNS)

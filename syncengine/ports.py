@@ -1,0 +1,333 @@
+"""What the middle of the program asks of its edges, with the guarantees in words."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from syncengine.model import Answer, Call, Op, Variable
+from syncengine.settlement import Ask, Settled
+from syncengine.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of one file of the source, in file order.
+
+    rows   `row` UInt64, then every source column as String, headers as spelled; an empty cell is null
+    held   `row` UInt64, `code` String, `reason` String, then the source columns as far as they could be read
+
+    `row` is the line on which the row starts, the header being line 1; in Parquet and Excel it is the
+    number a spreadsheet shows. A row is in exactly one of the two frames. `plain` says that no cell can hold a
+    control character (besides tab and line ends), so that nobody needs to look for one.
+    """
+
+    file: str
+    rows: pl.DataFrame
+    held: pl.DataFrame
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """How a source was understood: shown by `plan` and `inspect` so that a wrong guess is seen."""
+
+    files: tuple[str, ...]
+    size: int  #: bytes on disk, all files
+    format: str  #: "csv", "parquet", "xlsx", "html"
+    facts: Mapping[str, str] = field(default_factory=dict)  #: encoding, separator, … → what was found, and how
+    warnings: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where contacts come from. Reading it twice gives the same rows, or raises."""
+
+    @property
+    def name(self) -> str:
+        """As the user wrote it, for messages."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headers after hygiene, in file order, unique."""
+        ...
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows, once, in bounded memory. Raises SourceError, at the latest at the end if the source changed."""
+        ...
+
+    def digest(self) -> str:
+        """`algorithm:hex` over the bytes of all files, without parsing. Equal digests mean equal rows."""
+        ...
+
+    def describe(self) -> Description:
+        """What the source looks like; complete after `chunks` was exhausted."""
+        ...
+
+    def verify_unchanged(self) -> None:
+        """Raises SourceError if the files are no longer those that were opened."""
+        ...
+
+
+class PlanSink(Protocol):
+    """Where a plan goes while it is made. Nothing put here has been sent."""
+
+    def hold(self, rows: pl.DataFrame) -> None:
+        """HELD rows."""
+        ...
+
+    def change(self, changes: pl.DataFrame) -> None:
+        """CHANGE rows of any operations but "same", each contact once in the whole plan."""
+        ...
+
+    def refresh(self, rows: pl.DataFrame) -> None:
+        """CHANGE rows with op "same": nothing to send, but their fingerprint is new to the state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """At most 100 contacts of one operation, as frozen in the plan.
+
+    contacts   CHANGE rows with `fragment`, in plan order
+    body       the contacts of the whole batch in the form of `prepared` (see `Destination.prepare`)
+    """
+
+    number: int
+    op: Op
+    known: bool
+    contacts: pl.DataFrame
+    prepared: Call
+    body: str
+
+    @property
+    def size(self) -> int:
+        return self.contacts.height
+
+
+class Destination(Protocol):
+    """The list behind one version of the API.
+
+    `submit` may be called again with the same content after any outcome: every call means "make it so", and what
+    is sent is the contact's whole desired state. It raises nothing for what the service answers.
+    """
+
+    @property
+    def batch_size(self) -> int:
+        """Contacts one request may hold, as documented."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """Attempts made so far, of any kind."""
+        ...
+
+    def encode(self, changes: pl.DataFrame) -> pl.Series:
+        """CHANGE rows → the content of each contact as it will stand in a request: frozen with the plan."""
+        ...
+
+    def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series:
+        """Plan rows → each contact in the form `call` wants; joined by commas they make a body."""
+        ...
+
+    async def submit(self, batch: Batch, ask: Ask) -> Answer:
+        """One attempt of one request about some contacts of `batch`."""
+        ...
+
+    async def create_variables(self, variables: Sequence[Variable]) -> Answer:
+        """One attempt to define variables on the list. One that is there already counts as accepted."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open. No other method is called afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A batch about to be sent."""
+
+    batch: int
+    at: float  #: Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch whose every contact is decided. `in_doubt`: an attempt got no answer and may be applied late."""
+
+    batch: int
+    settled: Settled
+    at: float  #: Unix seconds
+    in_doubt: bool = False
+
+
+Entry = Intended | Done
+"""What is written down about a batch: before its first byte, and when every contact of it is decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeen:
+    """What the last finished run of a job saw. `clean`: nothing was left that a next run would send."""
+
+    digest: str
+    rules: str
+    mapping: str
+    generation: int
+    clean: bool
+    rows: int
+    held: int
+    same: int
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """The snapshot in force of one list."""
+
+    list: str
+    generation: int
+    contacts: int
+    path: Path | None
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a finished run changes in the state of its list.
+
+    upserts   SNAPSHOT rows that replace or join those of the same key
+    renewed   KEY, KEY_HASH, FINGERPRINT of contacts whose content stays and whose fingerprint is new
+    removed   KEY, KEY_HASH of contacts the list no longer has
+    refused   KEY, FINGERPRINT, outcome, code, text: content not to be sent again
+    doubtful  KEY, FINGERPRINT, until: contacts an abandoned request may still change, until that Unix time
+    """
+
+    upserts: Sequence[pl.LazyFrame]
+    renewed: Sequence[pl.LazyFrame]
+    removed: Sequence[pl.LazyFrame]
+    refused: pl.DataFrame
+    doubtful: pl.DataFrame
+
+
+class StateStore(Protocol):
+    """What is known about one list across runs. Changed as a whole by `commit`, or not at all."""
+
+    def current(self) -> ListState:
+        """Where the state stands. Raises StateError if it belongs to another account or program."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """The confirmed contacts. Raises StateError if they are not as they were written."""
+        ...
+
+    def variables(self) -> Mapping[str, Variable]:
+        """Variables known to be on the list, by name."""
+        ...
+
+    def remember_variables(self, variables: Iterable[Variable], now: datetime, origin: str) -> None:
+        """These variables are on the list. Durable on return."""
+        ...
+
+    def refusals(self) -> pl.DataFrame:
+        """KEY, FINGERPRINT, refused_as, refused_with: content not to be sent again, and how its row is held."""
+        ...
+
+    def off(self) -> pl.Series:
+        """Addresses (normal form) whose owners must not get mail, by the service's own word."""
+        ...
+
+    def doubtful(self) -> pl.DataFrame:
+        """KEY, FINGERPRINT, until: contacts whose list entry an abandoned request may still change."""
+        ...
+
+    def seen(self, job: str) -> SourceSeen | None:
+        """What the last finished run of `job` saw."""
+        ...
+
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        run: str,
+        job: str,
+        saw: SourceSeen | None,
+        status: str,
+        result: str,
+        facts: Mapping[str, Any],
+        now: datetime,
+    ) -> ListState:
+        """Fold a run into the state and end the run, in one step.
+
+        `saw` None: the run did not come to its end, and says nothing about what the source holds.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as the journal has it. `status`: planned, sending, finished or discarded. Times are ISO 8601, UTC."""
+
+    run: str
+    job: str
+    list: str
+    status: str
+    result: str
+    started_at: str
+    ended_at: str | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Contacts of some batches by outcome."""
+
+    confirmed: int = 0
+    rejected: int = 0
+    unresolved: int = 0
+
+
+class Journal(Protocol):
+    """What became of the batches of runs. Durable when a method returns."""
+
+    def begin(self, run: str, job: str, list_id: str, facts: Mapping[str, Any], now: datetime) -> None:
+        """A plan is frozen: from here on the run exists, and is unfinished."""
+        ...
+
+    def start(self, run: str) -> None:
+        """The first request is about to leave."""
+        ...
+
+    def record(self, run: str, entries: Sequence[Entry]) -> None:
+        """Many entries in one durable step."""
+        ...
+
+    def mark(self, run: str, result: str, facts: Mapping[str, Any]) -> None:
+        """How a run that stays unfinished stopped."""
+        ...
+
+    def finish(self, run: str, result: str, facts: Mapping[str, Any], now: datetime, *, status: str) -> None:
+        """A run ends without a change to the state. `status` is finished or discarded."""
+        ...
+
+    def unfinished(self, job: str) -> RunRow | None:
+        """The run of `job` that was planned or begun and has neither finished nor been discarded."""
+        ...
+
+    def settled_batches(self, run: str) -> set[int]:
+        """Batches that need not be sent again."""
+        ...
+
+    def doubtful_batches(self, run: str) -> dict[int, float]:
+        """Batches of which an attempt may still be applied: batch → Unix time at which it was given up."""
+        ...
+
+    def tally(self, run: str, first_batch: int, batches: int) -> Tally:
+        """Outcomes of the batches in a range."""
+        ...
+
+    def verdicts(self, run: str) -> list[tuple[int, int, str, str, str]]:
+        """(batch, position, outcome, code, text) of contacts not plainly confirmed, in plan order."""
+        ...

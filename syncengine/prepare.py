@@ -1,0 +1,187 @@
+"""Before the first request: an unfinished run taken up, an unchanged source noticed, or a plan made and braked.
+
+Blocking; called in a thread.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from syncengine.durable import make_private_folder
+from syncengine.errors import GuardError
+from syncengine.errors_file import write_errors
+from syncengine.frozen import Encode, FrozenPlan, PlanWriter, open_plan
+from syncengine.guards import Guards, check_held, check_missing, check_rows
+from syncengine.model import Consent, Mode, OnMissing
+from syncengine.normalise.mapping import Mapping
+from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
+from syncengine.ports import Journal, Source, SourceSeen, StateStore
+
+ERRORS_FILE: Final = "errors.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class JobTerms:
+    """A job as far as its config alone says it."""
+
+    name: str
+    list_id: str
+    mode: Mode
+    consent: Consent
+    on_missing: OnMissing
+    guards: Guards
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The source of a job, and what its columns mean. `digest` changes when a row could come to mean something else;
+    `mapping_json` is the mapping, to tell later what changed.
+    """
+
+    source: Source
+    mapping: Mapping
+    digest: str
+    mapping_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A frozen plan, ready to be carried out. `done` are batches an earlier attempt has settled."""
+
+    run: str
+    plan: FrozenPlan
+    facts: PlanFacts
+    source_digest: str
+    generation: int
+    columns: tuple[str, ...]
+    source: dict[str, Any]
+    rules: str
+    mapping_json: str
+    resumed: bool = False
+    done: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Source and rules are those of the last finished run, which left nothing to send."""
+
+    run: str
+    seen: SourceSeen
+
+
+class GuardStopError(GuardError):
+    """A guard stopped the run after its plan was made: the numbers are there to be shown."""
+
+    def __init__(self, stopped: GuardError, run: str, facts: PlanFacts | None) -> None:
+        super().__init__(stopped.what, why=stopped.why, fix=stopped.fix, code=stopped.code, sent=stopped.sent)
+        self.run = run
+        self.facts = facts
+
+
+def take_up(job: JobTerms, journal: Journal, runs: Path) -> Prepared | None:
+    """The unfinished run of the job with its frozen plan, or None. Raises StateError if the plan is damaged."""
+    unfinished = journal.unfinished(job.name)
+    if unfinished is None:
+        return None
+    plan = open_plan(runs / unfinished.run)
+    plan.verify()
+    done = frozenset(journal.settled_batches(unfinished.run))
+    return _prepared(unfinished.run, plan, resumed=True, done=done)
+
+
+def is_unchanged(job: JobTerms, understood: Understood, state: StateStore) -> SourceSeen | None:
+    """What the last run saw, if this one would see the same and find nothing to do.
+
+    Costs a hash of the file: nothing of it is parsed.
+    """
+    seen = state.seen(job.name)
+    if (
+        seen is None
+        or not seen.clean
+        or seen.rules != understood.digest
+        or seen.generation != state.current().generation
+    ):
+        return None
+    return seen if seen.digest == understood.source.digest() else None
+
+
+def draw_up(
+    job: JobTerms,
+    understood: Understood,
+    state: StateStore,
+    *,
+    run: str,
+    folder: Path,
+    encode: Encode,
+    batch_size: int,
+    now: datetime,
+    pulse: Callable[[], None],
+) -> Prepared:
+    """Make a plan in `folder` and freeze it. Raises SourceError, StateError, GuardStopError, what `pulse` raises."""
+    make_private_folder(folder)
+    source = understood.source
+    seen = state.seen(job.name)
+    snapshot = state.snapshot()
+    digest = source.digest()
+    writer = PlanWriter(folder, encode, batch_size)
+    leavers = Leavers(
+        job.on_missing, first_run=seen is None, check=lambda gone, known: check_missing(job.guards, gone, known)
+    )
+    try:
+        facts = make_plan(
+            source,
+            snapshot,
+            Memory(state.refusals(), state.off()),
+            Intent(understood.mapping, job.mode, job.consent),
+            leavers,
+            writer,
+            known_variables=state.variables(),
+            scratch=folder / ".scratch",
+            pulse=pulse,
+        )
+    except GuardError as stopped:
+        raise GuardStopError(stopped, run, None) from stopped
+    content = {
+        "run": run,
+        "job": job.name,
+        "list": job.list_id,
+        "created_at": now.isoformat(),
+        "source_digest": digest,
+        "rules": understood.digest,
+        "mapping": understood.mapping_json,
+        "generation": state.current().generation,
+        "columns": list(source.columns),
+        "source": {**asdict(source.describe()), "name": source.name},
+        "plan": facts.to_json(),
+    }
+    prepared = _prepared(run, writer.freeze(content), resumed=False, done=frozenset())
+    write_errors(prepared.plan, [], folder / ERRORS_FILE, prepared.columns)
+    _check(job, facts, seen, run)
+    return prepared
+
+
+def _check(job: JobTerms, facts: PlanFacts, seen: SourceSeen | None, run: str) -> None:
+    try:
+        check_rows(job.guards, facts.rows, seen.rows if seen else None, mirror=job.mode is Mode.MIRROR)
+        check_held(job.guards, facts.held, facts.rows)
+    except GuardError as stopped:
+        raise GuardStopError(stopped, run, facts) from stopped
+
+
+def _prepared(run: str, plan: FrozenPlan, *, resumed: bool, done: frozenset[int]) -> Prepared:
+    facts = plan.facts
+    return Prepared(
+        run,
+        plan,
+        PlanFacts.from_json(facts["plan"]),
+        facts["source_digest"],
+        facts["generation"],
+        tuple(facts["columns"]),
+        facts["source"],
+        facts["rules"],
+        facts["mapping"],
+        resumed,
+        done,
+    )

@@ -1,0 +1,69 @@
+"""The sandbox as the command line serves it, and the demo that runs against one."""
+
+import contextlib
+import functools
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+import anyio
+
+from syncengine.sandbox.behaviour import Behaviour
+from syncengine.sandbox.faults import Drop, Fault, Html, Status, When
+from syncengine.sandbox.sandbox import Sandbox
+from syncengine.sandbox.scenarios import described
+from syncengine.sandbox.serve import running
+from syncengine.sandbox.serve import serve as serve_sandbox
+
+DEFAULT_LIST = "5537ab2a08d241dc69326b19"
+SAMPLE_FILES = ("contacts.csv", "syncengine.toml")
+
+
+def scenarios() -> list[tuple[str, str]]:
+    """Every scenario's name and what it is."""
+    return described()
+
+
+def serve(
+    *,
+    port: int,
+    scenario: str,
+    rate: float | None,
+    list_ids: Sequence[str],
+    tokens: Sequence[str],
+    ready: Callable[[str, str], None],
+) -> None:
+    """Serve until interrupted. Raises ValueError for an unknown scenario, OSError for a port that can't be had."""
+    sandbox = Sandbox(tokens=tokens)
+    sandbox.play(scenario, {} if rate is None else {"rate": rate})
+    for list_id in list_ids:
+        sandbox.create_list(list_id, list_id)
+    with contextlib.suppress(KeyboardInterrupt):
+        anyio.run(functools.partial(serve_sandbox, sandbox, port=port, ready=lambda url: ready(url, DEFAULT_LIST)))
+
+
+def copy_samples(folder: Path) -> None:
+    """The sample file and its config into `folder`."""
+    for name in SAMPLE_FILES:
+        shutil.copyfile(_samples() / name, folder / name)
+
+
+@contextlib.contextmanager
+def demo_sandbox(rate: float) -> Iterator[str]:
+    """A sandbox on a free loopback port that takes `rate` requests a second and fails three times: it is overloaded
+    once, loses an answer after it has stored the contacts, and answers with a web page.
+    """
+    mishaps = (
+        Fault(what=Status(503), nth=3),
+        Fault(what=Drop(), when=When.AFTER_APPLY, nth=5),
+        Fault(what=Html(), nth=8),
+    )
+    with running(Sandbox(Behaviour(rate=rate), mishaps)) as url:
+        yield url
+
+
+def _samples() -> Path:
+    """Where the samples are: in the installed package, or at the top of a checkout."""
+    packaged = Path(str(resources.files("syncengine"))) / "sample_data"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "sample_data"

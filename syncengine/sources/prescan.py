@@ -1,0 +1,238 @@
+"""The pre-scan: is this stretch of delimited text what polars may be trusted with?
+
+polars pads short rows, takes a cut row for a whole one, keeps NUL bytes and reads a lone carriage return as text, all
+without a word (measured with 2.1). It does refuse long rows. So a stretch is sound when its separators, counted
+outside quotes, are rows × (columns - 1): then no row is short, or one would have to be long. Everything here is
+totals; no row is looked at. Which rows are bad is only worked out (`anatomy`) for a stretch that is not sound.
+
+Cost on UTF-8: see `benchmarks/prescan.py`. The text is taken in tiles that stay in the second-level cache, so that each
+byte comes from memory once.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from syncengine.sources.bitmap import WORD, Bytes, Flags, Words, count, has, later, parity, places_of, where
+
+TILE: Final = 256 << 10  #: bytes; a multiple of 64
+
+TAB: Final = 0x09
+LF: Final = 0x0A
+CR: Final = 0x0D
+BLANK: Final = 0x20
+QUOTE: Final = 0x22
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the totals of a stretch say. Only `end`, `records` and `sound` mean anything when it is not sound."""
+
+    end: int  #: bytes up to the end of the last whole record
+    records: int
+    sound: bool  #: polars may parse `[:end]`, and must find `records` rows
+    lines: int  #: line ends before `end`
+    starts: npt.NDArray[np.uint64] | None  #: line on which each record starts, from 0; None: one record a line
+    empty_quotes: bool  #: there may be `""` cells
+    plain: bool  #: no control character but tab and line ends, and no U+FFFD
+
+
+def prescan(data: bytes, *, separator: int, columns: int, ended: bool, cell_bytes: int, tile: int = TILE) -> Shape:
+    """The shape of `data`, which begins with a record and is UTF-8, or at least ASCII where it matters.
+
+    `ended`: nothing follows, so that a last line without a line end is a record. Linear, at several GB/s.
+    """
+    scan = _Scan(data, separator, cell_bytes, tile)
+    for start in range(0, len(data), tile):
+        scan.take(start, min(start + tile, len(data)))
+    return scan.shape(columns, ended=ended)
+
+
+class _Scan:
+    """The pass over the tiles: totals, and what the last character of a tile means for the first of the next."""
+
+    def __init__(self, data: bytes, separator: int, cell_bytes: int, tile: int) -> None:
+        self.data = data
+        self.flags: Flags = np.empty(tile, np.bool_)  # scratch
+        self.bytes: Bytes = np.frombuffer(data, np.uint8)
+        self.separator = separator
+        self.cell_bytes = cell_bytes
+        self.structure_at = 0  # a place at or before the last separator or line end
+        self.next_quote = -1
+        self.inside = self.opened = self.closed = self.returned = False  # as the last character left it
+        self.edge = True  # a quote may open at the very start
+        self.end = self.records = self.separators = 0
+        self.separators_at_end = 0
+        self.ends: list[Flags | int] = []  # for each line end, whether it ends a record; a number: so many that do
+        self.wrong = self.empty_quotes = self.spread = False
+        self.plain = True
+
+    def take(self, start: int, stop: int) -> None:
+        text = self.bytes[start:stop]
+        newlines, separators = self._where(text, LF), self._where(text, self.separator)
+        line_ends = count(newlines)
+        returns = self._control(text, start, line_ends, count(separators))
+        outside: Words | None = None
+        if self._quote_in(start, stop):
+            outside = ~self._quotes(text, newlines, separators, returns)
+        else:
+            self._no_quotes(text)
+            outside = np.zeros_like(newlines) if self.inside else None
+        if returns is not None or self.returned:
+            self._returns(text, newlines, returns, outside)
+        if outside is not None:
+            self._note_line_ends(newlines, newlines & outside, line_ends)
+            newlines, separators = newlines & outside, separators & outside
+        else:
+            self.ends.append(line_ends)
+        self._count(start, newlines, separators)
+
+    def _where(self, text: Bytes, character: int) -> Words:
+        return where(text, character, self.flags)
+
+    def _quote_in(self, start: int, stop: int) -> bool:
+        if self.next_quote < start:
+            found = self.data.find(b'"', start)
+            self.next_quote = found if found >= 0 else len(self.data)
+        return self.next_quote < stop
+
+    def _control(self, text: Bytes, start: int, line_ends: int, separators: int) -> Words | None:
+        """Where carriage returns are; finds other control characters on the way."""
+        low = np.less(text, BLANK, out=self.flags[: text.size])
+        others = int(np.count_nonzero(low)) - line_ends - (separators if self.separator == TAB else 0)
+        if not others:
+            return None
+        returns = self._where(text, CR)
+        carriage = count(returns)
+        others -= carriage
+        if others and self.separator != TAB:
+            others -= int(np.count_nonzero(text == TAB))
+        if others:
+            self.plain = False
+            self.wrong = self.wrong or self.data.find(b"\0", start, start + text.size) >= 0
+        return returns if carriage else None
+
+    def _quotes(self, text: Bytes, newlines: Words, separators: Words, returns: Words | None) -> Words:
+        """The places inside quotes; notes a quote that neither opens a cell, nor closes one, nor is doubled."""
+        quotes = self._where(text, QUOTE)
+        inside = parity(quotes)
+        if self.inside:
+            inside = ~inside
+        opening = quotes & inside
+        closing = quotes ^ opening
+        structure = separators | newlines
+        misplaced = opening & ~later(structure | closing, first=self.edge)
+        follower = structure | opening if returns is None else structure | opening | returns
+        misplaced |= _cut(later(closing, first=self.closed) & ~follower, text.size)
+        self.wrong = self.wrong or bool(misplaced.any())
+        if not self.empty_quotes:
+            self.empty_quotes = bool((closing & later(opening, first=self.opened)).any())
+        self._carry(text, inside, opening, closing)
+        return inside
+
+    def _carry(self, text: Bytes, inside: Words, opening: Words, closing: Words) -> None:
+        last = np.array([text.size - 1])
+        self.inside = bool(has(inside, last)[0])
+        self.opened = bool(has(opening, last)[0])
+        self.closed = bool(has(closing, last)[0])
+        self.edge = self.closed or int(text[-1]) in (self.separator, LF)
+
+    def _no_quotes(self, text: Bytes) -> None:
+        if self.closed and int(text[0]) not in (self.separator, LF, CR):
+            self.wrong = True
+        self.opened = self.closed = False
+        self.edge = int(text[-1]) in (self.separator, LF)
+
+    def _returns(self, text: Bytes, newlines: Words, returns: Words | None, outside: Words | None) -> None:
+        """A carriage return outside quotes must stand before a line feed."""
+        found = returns if returns is not None else np.zeros_like(newlines)
+        if outside is not None:
+            found = found & outside
+        alone = _cut(later(found, first=self.returned) & ~newlines, text.size)
+        self.wrong = self.wrong or bool(alone.any())
+        self.returned = int(text[-1]) == CR and not self.inside
+
+    def _note_line_ends(self, newlines: Words, ending: Words, line_ends: int) -> None:
+        if count(ending) == line_ends:
+            self.ends.append(line_ends)
+            return
+        self.spread = True
+        self.ends.append(has(ending, places_of(newlines)))
+
+    def _count(self, start: int, newlines: Words, separators: Words) -> None:
+        self._long_cell(start, np.flatnonzero(newlines | separators))
+        records = count(newlines)
+        if records:
+            word = newlines.size - 1 - int(np.argmax(newlines[::-1] != 0))
+            bit = int(newlines[word]).bit_length() - 1
+            self.end = start + word * WORD + bit + 1
+            self.separators_at_end = self.separators + count(separators[:word])
+            self.separators_at_end += (int(separators[word]) & ((1 << bit) - 1)).bit_count()
+        self.records += records
+        self.separators += count(separators)
+
+    def _long_cell(self, start: int, structured: npt.NDArray[np.int64]) -> None:
+        """No cell may be longer than the distance of two words with structure; errs to the safe side."""
+        if not structured.size:
+            return
+        gap = start + (int(structured[0]) + 1) * WORD - self.structure_at
+        if self.cell_bytes < TILE and structured.size > 1:
+            gap = max(gap, (int(np.diff(structured).max()) + 1) * WORD)
+        self.wrong = self.wrong or gap > self.cell_bytes
+        self.structure_at = start + int(structured[-1]) * WORD
+
+    def shape(self, columns: int, *, ended: bool) -> Shape:
+        size = len(self.data)
+        self.wrong = self.wrong or size - self.structure_at > self.cell_bytes
+        if ended and self.end < size:
+            self.wrong = self.wrong or self.inside
+            self.end, self.records, self.separators_at_end = size, self.records + 1, self.separators
+        consistent = self.separators_at_end == self.records * (columns - 1)
+        return Shape(
+            end=self.end,
+            records=self.records,
+            sound=consistent and self.records > 0 and not self.wrong and (columns > 1 or not self._blank_lines()),
+            lines=self._lines() if self.spread else self.records - (ended and not self._closed_line()),
+            starts=self._starts() if self.spread else None,
+            empty_quotes=self.empty_quotes,
+            plain=self.plain and not self._scarred(),
+        )
+
+    def _closed_line(self) -> bool:
+        return self.data.endswith(b"\n")
+
+    def _blank_lines(self) -> bool:
+        """In one column a blank line counts like a row; only there the totals can't tell."""
+        return self.data.startswith((b"\n", b"\r\n")) or b"\n\n" in self.data or b"\n\r\n" in self.data
+
+    def _scarred(self) -> bool:
+        """Whether U+FFFD is in it, the scar of a wrong decoding. Its first byte alone is rare, and found fast."""
+        first = self.data.find(_REPLACEMENT[:1])
+        return first >= 0 and self.data.find(_REPLACEMENT, first) >= 0
+
+    def _record_ends(self) -> npt.NDArray[np.int64]:
+        """Numbers of the line ends that end a record."""
+        parts = [part if isinstance(part, np.ndarray) else np.ones(part, np.bool_) for part in self.ends]
+        return np.flatnonzero(np.concatenate(parts))
+
+    def _lines(self) -> int:
+        ends = self._record_ends()
+        return int(ends[-1]) + 1 if ends.size else 0
+
+    def _starts(self) -> npt.NDArray[np.uint64]:
+        ends = self._record_ends()
+        starts = np.empty(self.records, np.uint64)
+        starts[:1] = 0
+        starts[1:] = ends[: self.records - 1] + 1
+        return starts
+
+
+def _cut(words: Words, size: int) -> Words:
+    """Without the bits behind the end of a text of `size` bytes."""
+    if size % WORD:
+        words[-1] &= np.uint64((1 << size % WORD) - 1)
+    return words

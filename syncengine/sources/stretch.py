@@ -1,0 +1,204 @@
+"""One stretch of delimited text → rows and held rows.
+
+A sound stretch goes to polars as it is. An unsound one is taken in windows, so that only the surroundings of a bad row
+pay for finding it: each window that is sound goes to polars, from the others the good records go.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from syncengine.sources.anatomy import Dissection, Fault, dissect, resume
+from syncengine.sources.held import HeldRow, Place, Rules, Verdict, held_row, judge
+from syncengine.sources.prescan import Shape, prescan
+
+_BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a row looks like, and what its fields are called."""
+
+    names: tuple[str, ...]
+    separator: str
+    cell_bytes: int
+    window: int  #: bytes of an unsound stretch taken at a time
+
+    @property
+    def columns(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was read of a stretch. rows: `row`, then one String column for each field."""
+
+    rows: pl.DataFrame
+    held: list[HeldRow]
+    blank: int  #: lines without anything on them
+    plain: bool
+    longest: int = 1  #: lines of the record that spans most
+    longest_at: int = 0  #: line of the file on which it starts
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An unsound stretch, dealt with up to `end`."""
+
+    part: Part
+    end: int
+    lines: int
+    lost: bool  #: what follows belongs to a broken row, see `skip_lost`
+
+
+def examine(data: bytes, layout: Layout, *, ended: bool) -> Shape:
+    return prescan(
+        data,
+        separator=ord(layout.separator),
+        columns=layout.columns,
+        ended=ended,
+        cell_bytes=layout.cell_bytes,
+    )
+
+
+def read_sound(data: bytes, shape: Shape, layout: Layout, line: int) -> Part | None:
+    """The rows of a sound stretch that begins on `line` of the file; None if polars finds otherwise."""
+    body = data if shape.end == len(data) else data[: shape.end]
+    try:
+        rows = _parse(body, layout, empty_quotes=shape.empty_quotes)
+    except pl.exceptions.PolarsError:  # a long row, or invalid UTF-8: the pre-scan leaves both to polars
+        return None
+    if rows.height != shape.records:
+        return None
+    starts = np.arange(shape.records, dtype=np.uint64) if shape.starts is None else shape.starts
+    longest, at = _longest(shape.starts)
+    return Part(_numbered(rows, starts, line), [], 0, shape.plain, longest, line + at)
+
+
+def read_unsound(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: bool) -> Outcome:
+    """The rows and held rows of a stretch, as far as it is sure where they end.
+
+    `data` is as much as is ever looked at: a record that does not end in it is held, and `lost` is set.
+    """
+    parts: list[Part] = []
+    at, line, window = 0, place.line, layout.window
+    while at < len(data):
+        piece = data[at : at + window]
+        last = at + window >= len(data)
+        here = Place(line, place.offset + at, place.file_offset)
+        step = _window(piece, layout, rules, here, ended=ended and last, whole=last and not at)
+        if not step.end and not last:
+            window *= 2  # a record longer than the window
+            continue
+        parts.append(step.part)
+        at, line, window = at + step.end, line + step.lines, layout.window
+        if step.lost or not step.end:
+            return Outcome(_joined(parts), at, line - place.line, step.lost)
+    return Outcome(_joined(parts), at, line - place.line, lost=False)
+
+
+def skip_lost(data: bytes, layout: Layout, *, ended: bool) -> tuple[int, int, bool]:
+    """Bytes and lines of `data` that still belong to a broken row, and whether all that follows does too."""
+    found = resume(data, separator=ord(layout.separator), columns=layout.columns, ended=ended)
+    if found is not None:
+        return (*found, False)
+    return len(data), data.count(b"\n"), True
+
+
+def _window(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: bool, whole: bool) -> Outcome:
+    shape = examine(data, layout, ended=ended)
+    part = read_sound(data, shape, layout, place.line) if shape.sound else None
+    if part is not None:
+        return Outcome(part, shape.end, shape.lines, lost=False)
+    found = dissect(data, separator=ord(layout.separator), columns=layout.columns, ended=ended, whole=whole)
+    if not found.end and whole:
+        return _endless(data, layout, rules, place)
+    verdict = judge(data, found, rules, ended=ended)
+    held = [held_row(data, found, verdict, number, rules, place) for number in sorted(verdict.faults)]
+    rows = _good_rows(data, found, verdict, layout, place.line)
+    span = found.records.last - found.records.line + 1
+    longest = int(span.argmax()) if span.size else 0
+    part = Part(
+        rows,
+        held,
+        int(verdict.blank.sum()),
+        shape.plain,
+        int(span[longest]) if span.size else 1,
+        place.line + int(found.records.line[longest]) if span.size else 0,
+    )
+    return Outcome(part, found.end, found.lines, found.lost)
+
+
+def _endless(data: bytes, layout: Layout, rules: Rules, place: Place) -> Outcome:
+    """A line that is longer than the most that is looked at."""
+    reason = f"a line of more than {len(data):,} bytes; a cell may have {rules.cell_bytes:,}"
+    row = HeldRow(place.line, Fault.CELL, reason, (None,) * rules.columns)
+    return Outcome(Part(_no_rows(layout), [row], 0, plain=True), len(data), 0, lost=True)
+
+
+def _good_rows(data: bytes, found: Dissection, verdict: Verdict, layout: Layout, line: int) -> pl.DataFrame:
+    """The records without fault, parsed. Raises SourceError if polars does not find as many."""
+    records = found.records
+    good = ~verdict.blank
+    good[list(verdict.faults)] = False
+    numbers = np.flatnonzero(good)
+    if not numbers.size:
+        return _no_rows(layout)
+    edges = np.append(records.start, found.end)
+    body = b"".join(data[edges[first] : edges[stop]] for first, stop in _runs(numbers))
+    rows = _parse(body, layout, empty_quotes=True)
+    if rows.height != numbers.size:
+        raise pl.exceptions.ComputeError(f"{rows.height:,} rows where {numbers.size:,} were counted")
+    return _numbered(rows, records.line[numbers].astype(np.uint64), line)
+
+
+def _runs(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Unbroken runs of rising numbers, each as first and behind its last."""
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    for run in np.split(numbers, breaks):
+        yield int(run[0]), int(run[-1]) + 1
+
+
+def _parse(body: bytes, layout: Layout, *, empty_quotes: bool) -> pl.DataFrame:
+    if body.startswith(_BOM):
+        body = _BOM + body  # polars takes one off each body; in mid-file it is a character like others
+    return pl.scan_csv(
+        body,
+        has_header=False,
+        schema=dict.fromkeys(layout.names, pl.String()),
+        separator=layout.separator,
+        null_values=[""] if empty_quotes else None,  # an unquoted empty cell is null anyway; this costs 6 %
+    ).collect()
+
+
+def _numbered(rows: pl.DataFrame, starts: npt.NDArray[np.uint64], line: int) -> pl.DataFrame:
+    return rows.insert_column(0, pl.Series("row", starts + np.uint64(line)))
+
+
+def _no_rows(layout: Layout) -> pl.DataFrame:
+    return pl.DataFrame(schema={"row": pl.UInt64(), **dict.fromkeys(layout.names, pl.String())})
+
+
+def _longest(starts: npt.NDArray[np.uint64] | None) -> tuple[int, int]:
+    """Lines of the record that spans most, and the line on which it starts."""
+    if starts is None or starts.size < 2:
+        return 1, 0
+    spans = np.diff(starts)
+    at = int(spans.argmax())
+    return int(spans[at]), int(starts[at])
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    longest = max(parts, key=lambda part: part.longest)
+    return Part(
+        pl.concat([part.rows for part in parts]),
+        [row for part in parts for row in part.held],
+        sum(part.blank for part in parts),
+        all(part.plain for part in parts),
+        longest.longest,
+        longest.longest_at,
+    )

@@ -1,0 +1,77 @@
+"""Rows set aside by key hash: in memory while they are few, on disk when they are many.
+
+One partition is the unit of work of planning, so that memory does not grow with the source.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from syncengine.durable import make_private_folder
+from syncengine.frames import KEY_HASH
+
+MEMORY: Final = 128 * 1024 * 1024  #: bytes of rows kept before they go to disk
+PARTITION: Final = 64 * 1024 * 1024  #: bytes of source a partition is meant for
+MOST: Final = 256
+
+
+def partitions_for(size: int) -> int:
+    """How many partitions a source of `size` bytes is cut into: a power of two."""
+    wanted = max(1, size // PARTITION)
+    return min(MOST, 1 << (wanted - 1).bit_length())
+
+
+class Spill:
+    """Frames with a `key_hash`, put in by the chunk and taken out by the partition. Remove it with `close`."""
+
+    def __init__(self, folder: Path, partitions: int) -> None:
+        self._folder = folder
+        self.partitions = partitions
+        self._shift = 65 - partitions.bit_length()
+        self._kept: list[list[pl.DataFrame]] = [[] for _ in range(partitions)]
+        self._kept_bytes = 0
+        self._files = 0
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Set rows aside; order within a partition is kept."""
+        if rows.is_empty():
+            return
+        if self.partitions == 1:
+            self._kept[0].append(rows)
+        else:
+            part = pl.col(KEY_HASH) // (1 << self._shift)
+            for (number,), frame in (
+                rows.with_columns(part.alias("part"))
+                .partition_by("part", as_dict=True, include_key=False, maintain_order=True)
+                .items()
+            ):
+                self._kept[int(number)].append(frame)
+        self._kept_bytes += int(rows.estimated_size())
+        if self._kept_bytes > MEMORY:
+            self._flush()
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """The partitions that hold rows, by number, each whole."""
+        for number in range(self.partitions):
+            frames = [pl.read_ipc(file) for file in sorted(self._folder.glob(f"{number:03}-*.arrow"))]
+            frames += self._kept[number]
+            self._kept[number] = []
+            if frames:
+                yield pl.concat(frames)
+
+    def close(self) -> None:
+        """Forget everything, files included."""
+        self._kept = [[] for _ in range(self.partitions)]
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _flush(self) -> None:
+        make_private_folder(self._folder)
+        for number, frames in enumerate(self._kept):
+            if frames:
+                pl.concat(frames).write_ipc(self._folder / f"{number:03}-{self._files:06}.arrow", compression="lz4")
+        self._files += 1
+        self._kept = [[] for _ in range(self.partitions)]
+        self._kept_bytes = 0

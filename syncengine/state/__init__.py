@@ -1,0 +1,5 @@
+"""The state of each list: the snapshot of confirmed contacts, and what is known about single ones."""
+
+from syncengine.state.store import StateStore
+
+__all__ = ["StateStore"]

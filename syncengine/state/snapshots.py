@@ -1,0 +1,83 @@
+"""Snapshot files: immutable, sorted by key hash, written whole or not at all.
+
+A new snapshot is merged range by range of the key hash, so that memory does not grow with the list.
+"""
+
+import itertools
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from syncengine.durable import drafted, make_private_folder
+from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.ports import Changes
+
+ROWS_PER_RANGE: Final = 500_000
+ROWS_PER_GROUP: Final = 100_000
+_HASHES: Final = 1 << 64
+
+
+def merge(
+    target: Path,
+    old: Path | None,
+    changes: Changes,
+    *,
+    rows: int,
+    scratch: Path,
+) -> int:
+    """Write `target`: `old` without the removed and replaced keys, plus the upserts; gives its number of rows.
+
+    rows      upper bound of the rows of the result; decides how many ranges it takes
+    scratch   a folder to work in; removed afterwards
+    """
+    base = pl.scan_parquet(old) if old else pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
+    new = pl.concat([*changes.upserts, pl.LazyFrame(schema=SNAPSHOT_SCHEMA)])
+    left = pl.concat([new.select(KEY, KEY_HASH), *(frame.select(KEY, KEY_HASH) for frame in changes.removed)])
+    renewed = pl.concat(
+        [
+            *(frame.select(KEY, KEY_HASH, pl.col(FINGERPRINT).alias("renewed")) for frame in changes.renewed),
+            pl.LazyFrame(schema={KEY: pl.String, KEY_HASH: pl.UInt64, "renewed": pl.UInt64}),
+        ]
+    )
+    ranges = max(1, -(-rows // ROWS_PER_RANGE))
+    edges = [number * _HASHES // ranges for number in range(ranges)] + [_HASHES]
+    pieces = (_sorted_range(base, new, left, renewed, low, high - 1) for low, high in itertools.pairwise(edges))
+    with drafted(target) as draft:
+        if ranges == 1:
+            piece = next(pieces)
+            piece.write_parquet(draft, row_group_size=ROWS_PER_GROUP)
+            return piece.height
+        return _write_many(draft, pieces, scratch)
+
+
+def _sorted_range(
+    base: pl.LazyFrame, new: pl.LazyFrame, left: pl.LazyFrame, renewed: pl.LazyFrame, low: int, high: int
+) -> pl.DataFrame:
+    inside = pl.col(KEY_HASH).is_between(pl.lit(low, pl.UInt64), pl.lit(high, pl.UInt64))
+    kept = (
+        base.filter(inside)
+        .join(left.filter(inside), on=[KEY_HASH, KEY], how="anti")
+        .join(renewed.filter(inside), on=[KEY_HASH, KEY], how="left")
+        .with_columns(pl.coalesce("renewed", FINGERPRINT).alias(FINGERPRINT))
+        .select(SNAPSHOT_SCHEMA.names())
+    )
+    return pl.concat([kept, new.filter(inside)]).sort(KEY_HASH, KEY).collect()
+
+
+def _write_many(draft: Path, pieces: Iterable[pl.DataFrame], scratch: Path) -> int:
+    make_private_folder(scratch)
+    try:
+        files = []
+        total = 0
+        for number, piece in enumerate(pieces):
+            file = scratch / f"{number:04}.parquet"
+            piece.write_parquet(file, compression="lz4")
+            files.append(file)
+            total += piece.height
+        pl.scan_parquet(files).sink_parquet(draft, row_group_size=ROWS_PER_GROUP, maintain_order=True)
+        return total
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

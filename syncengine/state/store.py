@@ -1,0 +1,263 @@
+"""What we know about a list, across runs: bound to one account and list, changed only by a finished fold.
+
+lists/<list>/snapshot-<n>.parquet    what the list holds (SNAPSHOT in `frames`); the ledger points to the one in force
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from syncengine.durable import file_digest, make_private_folder
+from syncengine.errors import StateError
+from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
+from syncengine.ledger import transaction
+from syncengine.model import Outcome, Variable, VariableType
+from syncengine.ports import Changes, ListState, SourceSeen
+from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
+from syncengine.state.snapshots import merge
+
+KEPT_SNAPSHOTS: Final = 2
+_ALL_BITS: Final = (1 << 64) - 1
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class StateStore:
+    """The state directory as one list sees it. One writer; see `lock`."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path, list_id: str, account: str) -> None:
+        if not _SAFE_NAME.fullmatch(list_id):
+            raise StateError(f"{list_id!r} can't name a folder", code="list-name")
+        self._db = connection
+        self._list = list_id
+        self._account = account
+        self._folder = folder / "lists" / list_id
+
+    def current(self) -> ListState:
+        """Where the state of the list stands. Raises StateError if it belongs to another account."""
+        row = self._db.execute("SELECT * FROM lists WHERE list = ?", (self._list,)).fetchone()
+        if row is None:
+            return ListState(self._list, 0, 0, None, "")
+        if row["account"] != self._account:
+            raise StateError(
+                f"the state of list {self._list} belongs to {row['account']}",
+                why=f"the config names {self._account}; the same id in another account is another list",
+                fix='give this account a state of its own: [state] path = ".syncengine-other"',
+                code="state-other-account",
+            )
+        if row["scheme"] != FINGERPRINT_SCHEME:
+            raise StateError(
+                f"the state of list {self._list} uses fingerprints of scheme {row['scheme']}",
+                why=f"this program uses scheme {FINGERPRINT_SCHEME}",
+                fix="use the program that wrote it, or: syncengine state reset",
+                code="state-scheme",
+            )
+        path = self._folder / f"snapshot-{row['generation']}.parquet" if row["generation"] else None
+        return ListState(self._list, row["generation"], row["contacts"], path, row["updated_at"])
+
+    def snapshot(self) -> FrameSnapshot:
+        """The confirmed contacts. Raises StateError if the file is not the one that was written."""
+        state = self.current()
+        if state.path is None:
+            return empty_snapshot()
+        self._verify(state.path)
+        return open_snapshot(state.path)
+
+    def variables(self) -> dict[str, Variable]:
+        """Variables known to be on the list, by name."""
+        rows = self._db.execute("SELECT name, type FROM variables WHERE list = ?", (self._list,))
+        return {name: Variable(name, VariableType(kind)) for name, kind in rows}
+
+    def remember_variables(self, variables: Iterable[Variable], now: datetime, origin: str) -> None:
+        """These variables are on the list."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO variables VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
+                [(self._list, variable.name, variable.type, now.isoformat(), origin) for variable in variables],
+            )
+
+    def names(self, job: str) -> dict[str, str]:
+        """Column → variable, as chosen when the column was first seen."""
+        return dict(self._db.execute("SELECT column, variable FROM names WHERE job = ?", (job,)).fetchall())
+
+    def remember_names(self, job: str, names: Mapping[str, str]) -> None:
+        """Keep the choice; one made before stays."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO names VALUES (?,?,?) ON CONFLICT DO NOTHING", [(job, c, v) for c, v in names.items()]
+            )
+
+    def refusals(self) -> pl.DataFrame:
+        """key, fingerprint, refused_as, refused_with: content that is not sent again, and how a row of it is held."""
+        rows = self._db.execute(
+            "SELECT key, fingerprint, outcome, code, text FROM refusals WHERE list = ?", (self._list,)
+        ).fetchall()
+        rejected = [row["outcome"] == Outcome.REJECTED for row in rows]
+        return pl.DataFrame(
+            {
+                KEY: [row["key"] for row in rows],
+                FINGERPRINT: [row["fingerprint"] & _ALL_BITS for row in rows],
+                "refused_as": [
+                    "rejected-before" if was else row["code"] for was, row in zip(rejected, rows, strict=True)
+                ],
+                "refused_with": [f"{row['code']}: {row['text']}" if row["text"] else row["code"] for row in rows],
+            },
+            schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "refused_as": pl.String, "refused_with": pl.String},
+        )
+
+    def off(self) -> pl.Series:
+        """Addresses (normal form) whose owners must not get mail, by the service's own word."""
+        rows = self._db.execute("SELECT address FROM suppressions WHERE list = ?", (self._list,))
+        return pl.Series("off", [row[0] for row in rows], dtype=pl.String)
+
+    def doubtful(self) -> pl.DataFrame:
+        """KEY, FINGERPRINT, until: contacts whose list entry an abandoned request may still change."""
+        rows = self._db.execute("SELECT key, fingerprint, until FROM doubts WHERE list = ?", (self._list,)).fetchall()
+        return pl.DataFrame(
+            [(key, fingerprint & _ALL_BITS, until) for key, fingerprint, until in rows],
+            schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64},
+            orient="row",
+        )
+
+    def seen(self, job: str) -> SourceSeen | None:
+        """What the last finished run of `job` saw, or None."""
+        row = self._db.execute("SELECT * FROM sources WHERE job = ? AND list = ?", (job, self._list)).fetchone()
+        if row is None:
+            return None
+        return SourceSeen(
+            row["digest"],
+            row["rules"],
+            row["mapping"],
+            row["generation"],
+            bool(row["clean"]),
+            row["rows"],
+            row["held"],
+            row["same"],
+            row["run"],
+        )
+
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        run: str,
+        job: str,
+        saw: SourceSeen | None,
+        status: str,
+        result: str,
+        facts: Mapping[str, Any],
+        now: datetime,
+    ) -> ListState:
+        """Fold a finished run into the state and finish the run, in one step: a crash leaves it before or after.
+
+        Doing it twice changes nothing: the second time the run is finished already.
+        """
+        state = self.current()
+        generation, contacts, digest = state.generation, state.contacts, ""
+        if changes.upserts or changes.removed or changes.renewed:
+            generation += 1
+            contacts, digest = self._write_snapshot(state, generation, changes)
+        elif state.path is not None:
+            digest = self._digest_in_force()
+        with transaction(self._db) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO lists VALUES (?,?,?,?,?,?,?)",
+                (self._list, self._account, generation, FINGERPRINT_SCHEME, contacts, digest, now.isoformat()),
+            )
+            if saw is not None:
+                self._remember_source(db, job, saw, generation, run)
+            self._remember_refusals(db, changes, run, now)
+            self._remember_doubts(db, changes, now)
+            db.execute(
+                "UPDATE runs SET status = ?, result = ?, ended_at = ?, facts = ? WHERE run = ?",
+                (status, result, now.isoformat(), json.dumps(facts), run),
+            )
+        self._drop_old_snapshots(generation)
+        return self.current()
+
+    def _remember_source(self, db: sqlite3.Connection, job: str, saw: SourceSeen, generation: int, run: str) -> None:
+        db.execute(
+            "INSERT OR REPLACE INTO sources VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                job,
+                self._list,
+                saw.digest,
+                saw.rules,
+                saw.mapping,
+                generation,
+                saw.clean,
+                saw.rows,
+                saw.held,
+                saw.same,
+                run,
+            ),
+        )
+
+    def _write_snapshot(self, state: ListState, generation: int, changes: Changes) -> tuple[int, str]:
+        make_private_folder(self._folder)
+        path = self._folder / f"snapshot-{generation}.parquet"
+        more = sum(int(frame.select(pl.len()).collect().item()) for frame in changes.upserts)
+        contacts = merge(
+            path,
+            state.path,
+            changes,
+            rows=state.contacts + more,
+            scratch=self._folder / ".merge",
+        )
+        return contacts, file_digest(path)
+
+    def _remember_refusals(self, db: sqlite3.Connection, changes: Changes, run: str, now: datetime) -> None:
+        """Content that was refused is noted; notes about contacts that were confirmed since are dropped."""
+        noted = {row[0] for row in db.execute("SELECT key FROM refusals WHERE list = ?", (self._list,))}
+        if noted and changes.upserts:
+            keys = pl.concat([frame.select(KEY) for frame in changes.upserts])
+            settled = keys.filter(pl.col(KEY).is_in(pl.Series(list(noted)).implode())).collect()[KEY]
+            db.executemany("DELETE FROM refusals WHERE list = ? AND key = ?", [(self._list, key) for key in settled])
+        db.executemany(
+            "INSERT OR REPLACE INTO refusals VALUES (?,?,?,?,?,?,?,?)",
+            [
+                (self._list, key, _signed(fingerprint), outcome, code, text, run, now.isoformat())
+                for key, fingerprint, outcome, code, text in changes.refused.iter_rows()
+            ],
+        )
+
+    def _remember_doubts(self, db: sqlite3.Connection, changes: Changes, now: datetime) -> None:
+        db.execute("DELETE FROM doubts WHERE until < ?", (now.timestamp(),))
+        db.executemany(
+            "INSERT OR REPLACE INTO doubts VALUES (?,?,?,?)",
+            [
+                (self._list, key, _signed(fingerprint), until)
+                for key, fingerprint, until in changes.doubtful.iter_rows()
+            ],
+        )
+
+    def _digest_in_force(self) -> str:
+        row = self._db.execute("SELECT digest FROM lists WHERE list = ?", (self._list,)).fetchone()
+        return str(row[0])
+
+    def _verify(self, path: Path) -> None:
+        if not path.is_file() or file_digest(path) != self._digest_in_force():
+            raise StateError(
+                f"{path}: the snapshot of the list is damaged",
+                why="the file is missing, or not the one that was written; it was left as found",
+                fix="restore it from a backup of the state folder, or download the list and run: "
+                "syncengine state reset, then syncengine state adopt EXPORT.csv",
+                code="snapshot-damaged",
+            )
+
+    def _drop_old_snapshots(self, generation: int) -> None:
+        for path in self._folder.glob("snapshot-*.parquet"):
+            number = int(path.stem.removeprefix("snapshot-"))
+            if number <= generation - KEPT_SNAPSHOTS or number > generation:
+                path.unlink(missing_ok=True)
+
+
+def _signed(number: int) -> int:
+    """A 64-bit fingerprint as SQLite keeps integers."""
+    return number - (1 << 64) if number >= 1 << 63 else number

@@ -1,0 +1,87 @@
+"""How a run is asked to stop: at first politely, with what is in flight finished; then at once."""
+
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+from anyio import CancelScope
+from anyio.abc import TaskStatus
+
+from syncengine.errors import InterruptedRunError
+
+GRACE = 25.0  #: seconds for what is in flight; Kubernetes and systemd kill after 30 and 90
+
+
+class StopSwitch:
+    """Set once; everybody sees it. A `Stop` for the dispatcher, and for whoever works in a thread."""
+
+    def __init__(self) -> None:
+        self._requested = anyio.Event()
+        self._hard = anyio.CancelScope()
+        self.reason = ""
+        self.signal_number: int | None = None
+
+    @property
+    def requested(self) -> bool:
+        return self._requested.is_set()
+
+    @property
+    def hard(self) -> CancelScope:
+        """Cancelled when waiting any longer is out of the question. To be entered once, around what is in flight."""
+        return self._hard
+
+    def request(self, reason: str, signal_number: int | None = None) -> None:
+        """Ask everybody to stop, and leave them `GRACE` seconds for what is in flight."""
+        if not self.requested:
+            self.reason = reason
+            self.signal_number = signal_number
+            self._hard.deadline = anyio.current_time() + GRACE
+            self._requested.set()
+
+    def insist(self) -> None:
+        """Do not wait for what is in flight."""
+        self._hard.cancel()
+
+    def next_run(self) -> None:
+        """Another run begins under the same switch."""
+        deadline = self._hard.deadline
+        self._hard = anyio.CancelScope(deadline=deadline)
+
+    def pulse(self) -> None:
+        """Called now and then by long work that has sent nothing. Raises InterruptedRunError if it need not go on."""
+        if self.requested:
+            raise InterruptedRunError(
+                f"stopped by {self.reason} while planning",
+                signal_number=self.signal_number or signal.SIGINT,
+                sent="nothing was sent",
+            )
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, or return early when a stop is requested."""
+        with anyio.move_on_after(seconds):
+            await self._requested.wait()
+
+
+@contextlib.asynccontextmanager
+async def stopped_by_signals(switch: StopSwitch, *, on_stop: Callable[[str], None]) -> AsyncIterator[None]:
+    """Within the block the first SIGINT or SIGTERM asks to stop, the second insists."""
+    async with anyio.create_task_group() as group:
+        await group.start(_watch, switch, on_stop)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()
+
+
+async def _watch(
+    switch: StopSwitch, on_stop: Callable[[str], None], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            if switch.requested:
+                switch.insist()
+            else:
+                switch.request(signal.Signals(number).name, int(number))
+                on_stop(switch.reason)

@@ -1,0 +1,143 @@
+"""Events → structlog lines in a run's log.jsonl. No token, and no address unless a person asked for it.
+
+A contact is written as a keyed id: the same in all logs of one state directory, useless without its key file.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import structlog
+
+from syncengine.durable import PRIVATE_FILE, write_durably
+from syncengine.events import BatchSettled, ContactRefused, Event, RequestAnswered
+from syncengine.redaction import Secret, scrub
+
+KEY_FILE: Final = "log.key"
+_ADDRESS: Final = re.compile(r"[^\s<>()\[\],;:\"'=]+@[^\s<>()\[\],;:\"']+")
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def contact_id(key: str, secret: bytes) -> str:
+    """The id a contact has in the logs: 12 hex digits of HMAC-SHA256."""
+    return hmac.new(secret, key.encode(), hashlib.sha256).hexdigest()[:12]
+
+
+def log_key(folder: Path) -> bytes:
+    """The key of a state directory's contact ids, made when first needed."""
+    path = folder / KEY_FILE
+    if not path.exists():
+        write_durably(path, secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def mask_addresses(text: str) -> str:
+    """`text` with every address cut to its first letter and domain: `a***@acme.com`."""
+    return _ADDRESS.sub(lambda match: match[0][0] + "***@" + match[0].rpartition("@")[2], text)
+
+
+def hide_addresses(text: str) -> str:
+    """`text` with no address left."""
+    return _ADDRESS.sub("<address>", text)
+
+
+class RunLog:
+    """Writes one run's events as JSON lines. Call it with each event; close it at the end."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        run: str,
+        job: str,
+        contact_key: bytes,
+        tokens: tuple[Secret, ...] = (),
+        show_pii: bool = False,
+    ) -> None:
+        self._file: TextIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE), "a")
+        self._contact_key = contact_key
+        self._show_pii = show_pii
+        self._log = structlog.wrap_logger(
+            structlog.WriteLogger(self._file),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _redacted(tokens, show_pii=show_pii),
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        ).bind(run=run, job=job)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case ContactRefused(key, row, op, verdict):
+                self._log.warning(
+                    f"contact.{verdict.outcome.value}",
+                    **self._who(key),
+                    row=row,
+                    op=op.value,
+                    code=verdict.code,
+                    text=verdict.text,
+                )
+            case BatchSettled(batch, op, size, confirmed):
+                self._log.info("batch.settled", batch=batch, op=op.value, contacts=size, confirmed=confirmed)
+            case RequestAnswered() if event.problem:
+                self._log.warning("request.failed", **_plain(event))
+            case RequestAnswered():
+                self._log.debug("request.answered", **_plain(event))
+            case _:
+                self._log.info(_name(event), **_plain(event))
+
+    def held(self, key: str | None, row: int | None, code: str, reason: str) -> None:
+        """A row that was not sent."""
+        self._log.info("contact.held", **self._who(key), row=row, code=code, text=reason)
+
+    def ended(self, report: Mapping[str, Any]) -> None:
+        """The run's numbers."""
+        self._log.info("run.ended", **{key: value for key, value in report.items() if key not in {"run", "job"}})
+
+    def problem(self, what: str, why: str, code: str) -> None:
+        """The error a person was told."""
+        self._log.error("run.problem", what=what, why=why, code=code)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _who(self, key: str | None) -> dict[str, str | None]:
+        if key is None:
+            return {"contact": None}
+        return {"contact": key if self._show_pii else contact_id(key, self._contact_key)}
+
+
+def _redacted(tokens: tuple[Secret, ...], *, show_pii: bool) -> Callable[..., MutableMapping[str, Any]]:
+    """The last look at a line before it is written."""
+
+    def clean(value: Any) -> Any:
+        match value:
+            case str():
+                told = scrub(value, *tokens)
+                return told if show_pii else hide_addresses(told)
+            case Mapping():
+                return {key: clean(inner) for key, inner in value.items()}
+            case list() | tuple():
+                return [clean(inner) for inner in value]
+            case _:
+                return value
+
+    def processor(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {key: clean(value) for key, value in line.items()}
+
+    return processor
+
+
+def _name(event: Event) -> str:
+    return _CAMEL.sub(".", type(event).__name__).lower()
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    return {key: getattr(value, "value", value) for key, value in asdict(event).items()}

@@ -1,0 +1,134 @@
+"""From a job's config and its source's header to what each column means. Raises SourceError and ConfigError."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+from syncengine.config.model import ActiveColumn, EmailColumn, Job, VariableTable
+from syncengine.errors import ConfigError, SourceError
+from syncengine.frames import FINGERPRINT_SCHEME
+from syncengine.model import Variable, VariableType
+from syncengine.normalise.mapping import ActiveRule, EmailRule, HoldRule, VariableRule
+from syncengine.normalise.mapping import Mapping as RowMapping
+from syncengine.normalise.names import choose_names
+from syncengine.ports import Source
+from syncengine.prepare import Understood
+
+IGNORED_PREFIX = "#"  #: columns we put into files for people, and do not read back
+
+
+def understand(
+    job: Job, source: Source, *, names: Mapping[str, str], variables: Mapping[str, Variable]
+) -> tuple[Understood, dict[str, str]]:
+    """What the columns of `source` mean for `job`, and the variable each was given (to be stored).
+
+    names      column → variable, as chosen in earlier runs
+    variables  variables the list is known to have; the type of one that exists is not decided again
+    """
+    columns = job.columns
+    mapping = RowMapping(
+        email=_email(columns.email),
+        active=_active(columns.active),
+        name=columns.name,
+        key=None if job.key == "email" else job.key,
+        winner=job.duplicates,
+        holds=tuple(HoldRule(rule.column, tuple(rule.is_ or ()), rule.not_empty) for rule in job.hold),
+    )
+    _refuse_missing(job, source, mapping.columns())
+    rules, chosen = _variables(job, source, mapping.columns(), names)
+    mapping = replace(mapping, variables=rules)
+    _refuse_missing(job, source, mapping.columns())
+    digest = _digest(job, mapping)  # of what is configured: a type decided by the first run is no change in the second
+    typed = replace(mapping, variables=tuple(_typed(rule, variables) for rule in rules))
+    return Understood(source, typed, digest, _as_json(mapping)), chosen
+
+
+def _email(written: str | list[str] | EmailColumn) -> EmailRule:
+    if isinstance(written, EmailColumn):
+        return EmailRule(_several(written.column), written.several)
+    return EmailRule(_several(written))
+
+
+def _several(written: str | list[str]) -> tuple[str, ...]:
+    return (written,) if isinstance(written, str) else tuple(written)
+
+
+def _active(written: bool | str | ActiveColumn) -> ActiveRule:  # noqa: FBT001  # as the config has it
+    match written:
+        case bool():
+            return ActiveRule(constant=written)
+        case str():
+            return ActiveRule(column=written)
+        case ActiveColumn():
+            return ActiveRule(column=written.column, invert=written.invert, empty=written.empty)
+
+
+def _variables(
+    job: Job,
+    source: Source,
+    taken: Sequence[str],
+    names: Mapping[str, str],
+) -> tuple[tuple[VariableRule, ...], dict[str, str]]:
+    if job.variables is None:
+        others = [name for name in source.columns if name not in taken and not name.startswith(IGNORED_PREFIX)]
+        positions = [source.columns.index(name) + 1 for name in others]
+        choices = choose_names(others, stored=names, explicit={}, positions=positions)
+        chosen = {choice.column: choice.name for choice in choices}
+        rules = [VariableRule(name, column) for column, name in chosen.items()]
+    else:
+        tables = {
+            name: VariableTable(column=written) if isinstance(written, str) else written
+            for name, written in job.variables.items()
+        }
+        columns = [table.column for table in tables.values()]
+        _refuse_twice(columns)
+        explicit = {table.column: name for name, table in tables.items()}
+        choose_names(columns, stored=names, explicit=explicit)  # for its checks: reserved names, names too alike
+        chosen = explicit
+        rules = [
+            VariableRule(name, table.column, table.type, tuple(table.formats), table.empty, table.on_error)
+            for name, table in tables.items()
+        ]
+    return tuple(rules), chosen
+
+
+def _typed(rule: VariableRule, known: Mapping[str, Variable]) -> VariableRule:
+    """A variable the list has as a date takes dates only, whatever this run's values look like."""
+    there = known.get(rule.name)
+    is_date = rule.type is None and there is not None and there.type is VariableType.DATE
+    return replace(rule, type=VariableType.DATE) if is_date else rule
+
+
+def _refuse_twice(columns: Sequence[str]) -> None:
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"the column {twice!r} feeds two variables", fix="remove one of the two in [job.variables]")
+
+
+def _refuse_missing(job: Job, source: Source, wanted: Iterable[str]) -> None:
+    missing = [column for column in wanted if column not in source.columns]
+    if not missing:
+        return
+    near = difflib.get_close_matches(missing[0], source.columns, n=1, cutoff=0.6)
+    meant = f'; did you mean "{near[0]}"?' if near else ""
+    listed = ", ".join(f'"{column}"' for column in source.columns[:40])
+    more = "" if len(source.columns) <= 40 else f" and {len(source.columns) - 40} more"
+    others = f" (nor {', '.join(repr(column) for column in missing[1:])})" if missing[1:] else ""
+    raise SourceError(
+        f'{source.name}: no column "{missing[0]}"{others}{meant}',
+        why=f"the file has: {listed}{more}",
+        fix=f'name the right column in the job "{job.name}", or export the file with it',
+        code="column-missing",
+    )
+
+
+def _digest(job: Job, mapping: RowMapping) -> str:
+    """Changes with everything that decides what a row asks for, or what becomes of it."""
+    rules = (FINGERPRINT_SCHEME, mapping.digest(), job.mode, job.consent, job.mirror.on_missing)
+    return hashlib.blake2b(repr(rules).encode(), digest_size=16).hexdigest()
+
+
+def _as_json(mapping: RowMapping) -> str:
+    return json.dumps(asdict(mapping), ensure_ascii=False, sort_keys=True)
