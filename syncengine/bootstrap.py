@@ -294,10 +294,11 @@ async def sync_job(session: Session, job: Job, screen: Screen, stop: StopSwitch,
     )
     try:
         ended = await sync(parts, fresh=fresh)
+        logs.end(ended)
     finally:
+        logs.close()
         with anyio.CancelScope(shield=True):
             await destination.aclose()
-    logs.end(ended)
     return ended
 
 
@@ -358,13 +359,16 @@ class _Logs:
             self.log(event)
 
     def end(self, ended: Ended) -> None:
-        """Write the numbers and close; a run that planned nothing has no log."""
+        """Write the numbers; a run that planned nothing has no log."""
         if self.log is None:
             return
         if ended.problem is not None:
             self.log.problem(ended.problem.what, ended.problem.why, ended.problem.code)
         self.log.ended(ended.report.to_json())
-        self.log.close()
+
+    def close(self) -> None:
+        if self.log is not None:
+            self.log.close()
 
     def _log_held(self, log: RunLog, prepared: Prepared) -> None:
         for frame in prepared.plan.held():

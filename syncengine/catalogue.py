@@ -120,6 +120,11 @@ ENTRIES: tuple[Entry, ...] = (
     _held("row-cut", "the last row is cut off", "export the file again: it was not written to its end"),
     _held("row-nul", "the row holds NUL bytes", "export the file again"),
     _held(
+        "row-return",
+        "a carriage return without a line feed stands outside quotes",
+        "export the file again, or give every line the same end",
+    ),
+    _held(
         "row-encoding",
         "the row has bytes that are no text in the file's encoding",
         'name it: source = { path = "…", encoding = "…" }',

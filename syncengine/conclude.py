@@ -4,6 +4,7 @@ Blocking; called in a thread. Doing it twice gives the same.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,14 +14,17 @@ from typing import Final
 import polars as pl
 
 from syncengine.catalogue import sent_again
-from syncengine.durable import make_private_folder
+from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
 from syncengine.fold import fold
 from syncengine.frames import BATCH, FINGERPRINT, KEY
-from syncengine.model import Op
+from syncengine.html_report import render
+from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
 from syncengine.prepare import ERRORS_FILE, Prepared
+from syncengine.report import Report
 
+REPORT_FILE: Final = "report.html"
 GRACE: Final = 120.0  #: seconds during which a request that was given up may still be applied by the service
 _ROWS_IN_MEMORY: Final = 200_000
 
@@ -52,6 +56,15 @@ def write_errors_of(prepared: Prepared, journal: Journal) -> int:
     """(Re)write errors.csv of the run from what is recorded; gives its number of rows."""
     verdicts = journal.verdicts(prepared.run)
     return write_errors(prepared.plan, verdicts, prepared.plan.folder / ERRORS_FILE, prepared.columns)
+
+
+def write_page_of(prepared: Prepared, journal: Journal, report: Report) -> None:
+    """(Re)write report.html of the run."""
+    refused = Counter(
+        (outcome, code) for _, _, outcome, code, _ in journal.verdicts(prepared.run) if outcome != Outcome.CONFIRMED
+    )
+    page = render(report.to_json(), [(stage, code, number) for (stage, code), number in refused.most_common()])
+    write_durably(prepared.plan.folder / REPORT_FILE, page.encode())
 
 
 def gather_changes(prepared: Prepared, journal: Journal, now: datetime) -> Changes:

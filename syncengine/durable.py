@@ -17,7 +17,9 @@ PRIVATE_FOLDER = 0o700
 
 def make_private_folder(folder: Path) -> None:
     """Create `folder` and its missing parents as 0700; an existing one keeps its mode."""
-    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if not folder.parent.exists():
+        make_private_folder(folder.parent)  # `mkdir(parents=True)` gives them the mode of the umask
+    folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

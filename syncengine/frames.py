@@ -1,6 +1,6 @@
 """The frames that travel from source to plan: their columns, named once.
 
-    RAW        ordinal, row, <source columns>                       a chunk of the source, all text
+    RAW        ordinal, row, `s:<column>` …                         a chunk of the source, all text
     DESIRED    ordinal, row, key, key_hash, email, address, name, active, `v:<variable>` …, fingerprint, code, reason,
                source
                what a row asks for; `ordinal` counts the rows of the whole source, `row` is what people see; `email`
@@ -48,6 +48,7 @@ BATCH: Final = "batch"
 POSITION: Final = "position"
 
 VARIABLE_PREFIX: Final = "v:"
+SOURCE_PREFIX: Final = "s:"  #: a source may well have columns called `email`, `active` or `code`
 
 CONTENT_UNKNOWN: Final = 0
 """Fingerprint of a contact whose content is no single row's: it is compared in every run."""
@@ -72,6 +73,11 @@ SNAPSHOT_SCHEMA: Final = pl.Schema(
         CONFIRMED_AT: pl.Datetime("us", "UTC"),
     }
 )
+
+
+def source_column(name: str) -> str:
+    """The column of a RAW frame that holds the source's column `name`."""
+    return SOURCE_PREFIX + name
 
 
 def variable_column(name: str) -> str:

@@ -6,8 +6,9 @@ httpx does with its auth flows. It ends with a verdict for every contact.
 Rules it keeps
  1. A contact is confirmed only by an answer that attributes success to it: a plain acceptance of a request it
     was in, or a counted one (ids + errors = contacts) in which every failure has been pinned on somebody else.
- 2. An error that names one contact of the request belongs to it. A contact said to be missing that turns out to
-    exist withdraws what was believed about its neighbours: the error was somebody else's.
+ 2. An error that names one contact of the request belongs to it. But if a contact said to be missing turns out to
+    exist, the error was somebody else's: what it cleared its neighbours of is withdrawn, and for the rest of the
+    batch names count for nothing; contacts are told apart by asking about fewer of them.
  3. What stays doubtful is halved, or asked one by one where more than a third are bad or few are left. The counts
     of a well-formed answer save requests: a half whose number of failures is known is not asked as a whole.
  4. At most 2 requests a contact beyond the minimum; then `unresolved`, never a guess.
@@ -160,13 +161,15 @@ class _Case:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     told_exists: set[int] = field(default_factory=set)
     told_missing: set[int] = field(default_factory=set)
-    puzzled: set[int] = field(default_factory=set)  #: one of the two calls refused it in words we don't know
-    add_sent: set[int] = field(default_factory=set)  #: may be stored, whatever the answer said
+    not_updated: set[int] = field(default_factory=set)  #: an update of it failed: missing, or in words we don't know
+    not_added: set[int] = field(default_factory=set)  #: an add of it alone failed in words we don't know
+    add_sent: set[int] = field(default_factory=set)  #: may have been stored since an update of it last failed
     to_add: set[int] = field(default_factory=set)
     to_update: set[int] = field(default_factory=set)
     present: set[int] = field(default_factory=set)  #: an update found it
     created: set[int] = field(default_factory=set)  #: an add was accepted
     beliefs: list[_Belief] = field(default_factory=list)
+    names_mislead: bool = False
     asked: int = 0
     _book: AddressBook | None = None
 
@@ -199,7 +202,12 @@ class _Case:
         self.decide(position, Verdict(Outcome.UNRESOLVED, code, text))
 
     def share_out(self, errors: Sequence[str], group: _Group) -> Blame:
-        return attribute(errors, group, self.book) if errors else Blame({}, (), 0)
+        if not errors:
+            return Blame({}, (), 0)
+        blame = attribute(errors, group, self.book)
+        if self.names_mislead and len(group) > 1:
+            return Blame({}, (*blame.named.values(), *blame.unnamed), blame.repeated)
+        return blame
 
     def settled(self) -> Settled:
         leftovers = {position: Verdict(Outcome.UNRESOLVED, "unattributable") for position in self.open}
@@ -264,8 +272,8 @@ def _judge_add(case: _Case, position: int, complaint: Complaint | None, stored_b
             _withdraw_beliefs(case, position)
         case.told_exists.add(position)
         _treat_existing(case, position, complaint)
-    elif complaint.reading.family is Family.OTHER and _may_exist(case, position):
-        case.puzzled.add(position)
+    elif complaint.reading.family is Family.OTHER and _may_exist(case, position, stored_before):
+        case.not_added.add(position)
         case.to_update.add(position)
     else:
         case.reject(position, complaint)
@@ -283,9 +291,10 @@ def _treat_existing(case: _Case, position: int, complaint: Complaint) -> None:
             assert_never(case.terms.on_exists)
 
 
-def _may_exist(case: _Case, position: int) -> bool:
-    """Whether unknown words may mean "exists", and the update that tells has not been tried yet."""
-    return case.terms.on_exists is OnExists.UPDATE and position not in case.told_missing | case.puzzled
+def _may_exist(case: _Case, position: int, stored_before: Collection[int]) -> bool:
+    """Whether unknown words may mean "exists", and no update since has told that it does not."""
+    untold = position not in case.not_updated or position in stored_before
+    return case.terms.on_exists is OnExists.UPDATE and untold
 
 
 def _rest_of_declined_add(case: _Case, rest: _Group, blame: Blame) -> _Steps:
@@ -298,13 +307,14 @@ def _rest_of_declined_add(case: _Case, rest: _Group, blame: Blame) -> _Steps:
     elif case.terms.on_exists is not OnExists.UPDATE or _refused_before_storing(blame):
         yield from _isolate(case, rest, blame, lambda part: _add(case, part))
     else:
-        missing = tuple(position for position in rest if position in case.told_missing)
-        case.to_update.update(_without(rest, missing))
-        yield from _each(_pieces(missing, len(blame.unnamed)), lambda part: _add(case, part))
+        tried = tuple(position for position in rest if position in case.not_updated)
+        case.to_update.update(_without(rest, tried))  # the update of the same content tells what was stored
+        yield from _each(_pieces(tried, len(blame.unnamed)), lambda part: _add(case, part))
 
 
 def _withdraw_beliefs(case: _Case, position: int) -> None:
     """`position` was called missing and exists: that error was somebody else's. Ask those it had cleared again."""
+    case.names_mislead = True
     doubted = [belief for belief in case.beliefs if position in belief.blamed]
     case.beliefs = [belief for belief in case.beliefs if position not in belief.blamed]
     for belief in doubted:
@@ -403,10 +413,11 @@ def _share_a_fate(case: _Case, complaints: Sequence[Complaint]) -> bool:
 def _judge_update(case: _Case, position: int, complaint: Complaint, call: Call) -> None:
     """An update of this contact failed with this complaint: it is missing, or refused."""
     family = complaint.reading.family
+    case.add_sent.discard(position)
     if family is Family.MISSING:
         _treat_missing(case, position, complaint, call)
     elif family is Family.OTHER and _may_be_missing(case, position):
-        case.puzzled.add(position)
+        case.not_updated.add(position)
         case.to_add.add(position)
     else:
         case.reject(position, complaint)
@@ -421,6 +432,7 @@ def _treat_missing(case: _Case, position: int, complaint: Complaint, call: Call)
         case.unresolved(position, "contradictory", complaint.text)
     elif case.terms.may_add:
         case.told_missing.add(position)
+        case.not_updated.add(position)
         case.to_add.add(position)
     else:
         case.reject(position, complaint, "not-found" if case.terms.known else "not-on-list")
@@ -429,7 +441,7 @@ def _treat_missing(case: _Case, position: int, complaint: Complaint, call: Call)
 def _may_be_missing(case: _Case, position: int) -> bool:
     """Whether unknown words may mean "not found", and the add that tells has not been tried yet."""
     unknown = case.terms.op is Op.ADD and case.terms.may_add
-    return unknown and position not in case.told_exists | case.puzzled
+    return unknown and position not in case.told_exists | case.not_added
 
 
 def _judge_lone_update(case: _Case, position: int, blame: Blame, call: Call) -> _Steps:

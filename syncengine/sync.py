@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from syncengine.conclude import clear_scratch, count, gather_changes, write_errors_of
+from syncengine.conclude import clear_scratch, count, gather_changes, write_errors_of, write_page_of
 from syncengine.dispatch.circuit import Circuit
 from syncengine.dispatch.dispatcher import Dispatcher, Rules, Stop, Work
 from syncengine.dispatch.pressure import Pressure
@@ -255,6 +255,7 @@ def _conclude(
     )
     report.check()
     write_errors_of(prepared, parts.journal)
+    write_page_of(prepared, parts.journal, report)
     if complete:
         _commit(parts, prepared, report, status="finished")
     else:

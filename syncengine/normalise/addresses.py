@@ -60,8 +60,8 @@ _AROUND: Final = BLANKS + "\xad\u180e\u200c\u200d\u200e\u200f\u202a\u202b\u202c\
 _MAX_BYTES: Final = 254  # RFC 5321 §4.5.3.1.3, RFC 3696 erratum 1690
 _MAX_LOCAL: Final = 64  # RFC 5321 §4.5.3.1.1, characters; the service's own import says so too
 
-# Everything it passes is fine when no longer than a local part may be. No counted repetition: each would multiply the
-# states of the automaton, and the length is cheaper to ask for (2 ms a million against 30).
+# What it passes is fine when the whole is no longer than a local part may be: then no part of it is too long either,
+# and one look at the length (4 ms a million) does for all three limits.
 _PLAIN: Final = r"^[A-Za-z0-9_]+(?:[.+'-][A-Za-z0-9_]+)*@[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\.[A-Za-z][A-Za-z]+$"
 _PLAIN_DOMAIN: Final = r"^[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\.[A-Za-z][A-Za-z]+$"
 _LONG_LABEL: Final = r"[^.]{64}"
@@ -168,7 +168,7 @@ _PIECE: Final = r"(?:\*\s+)?[^\s@;,|<>()\[\]\":；，、/][^\s@;,|<>()\[\]\":；
 def _unwrapped(cells: pl.Series) -> pl.Series:
     """The cells without what surrounds one address; null for an empty one."""
     trimmed = cells.str.strip_chars(_AROUND).replace("", None)
-    dressed = trimmed.str.contains("[<*:]").fill_null(value=False)  # `replace` takes 15 times as long as `contains`
+    dressed = trimmed.str.contains("[<*:]").fill_null(value=False)  # `replace` takes ten times as long as `contains`
     if not dressed.any():
         return trimmed
     bare = pl.col("cell").str.replace(_IN_BRACKETS, "$1").str.strip_chars(_AROUND).str.replace(_MARKS, "")
@@ -183,12 +183,14 @@ def _pieces(cells: pl.Series) -> pl.DataFrame:
         found.filter(pl.col("piece").list.len() > 1)
         .explode("piece")
         .select(
-            "row", plain=pl.col("piece").str.starts_with("* ").not_(), piece=pl.col("piece").str.replace(_MARKS, "")
+            "row",
+            primary=pl.col("piece").str.contains(r"^\*\s"),
+            piece=pl.col("piece").str.replace(_MARKS, "").str.strip_chars(_AROUND),
         )
     )
     parts = (
         parts.with_columns(key=_keys(parts["piece"]))
-        .sort("row", "plain", maintain_order=True)
+        .sort("row", ~pl.col("primary"), maintain_order=True)
         .unique(["row", "key"], keep="first", maintain_order=True)
         .group_by("row", maintain_order=True)
         .agg(pieces="piece")
@@ -348,9 +350,8 @@ def _validated(address: str) -> "tuple[ValidatedEmail, None] | tuple[None, str]"
 def _mixed_alphabets(text: str) -> str | None:
     """Why `text` may be a look-alike: a word of Latin with Cyrillic or Greek, from the wrong keyboard or a thief."""
     for word in re.findall(r"[^\W\d_]+", text):
-        names = [unicodedata.name(letter, "") for letter in word]
-        strangers = [name for name in names if name.startswith(_NOT_LATIN)]
-        if strangers and any(name.startswith("LATIN") for name in names):
-            letter = unicodedata.lookup(strangers[0])
-            return f"The address mixes alphabets: {letter!r} is a {strangers[0].capitalize()}."
+        names = {letter: unicodedata.name(letter, "") for letter in word}
+        stranger = next((letter for letter in word if names[letter].startswith(_NOT_LATIN)), None)
+        if stranger and any(name.startswith("LATIN") for name in names.values()):
+            return f"The address mixes alphabets: {stranger!r} is a {names[stranger].capitalize()}."
     return None

@@ -21,12 +21,13 @@ from syncengine.frames import (
     REASON,
     ROW,
     SOURCE,
+    source_column,
     variable_column,
 )
 from syncengine.model import VariableType
 from syncengine.normalise.addresses import examine_addresses, split_addresses
 from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, HoldRule, Mapping, OnError, Several, VariableRule
-from syncengine.normalise.values import boolean, control_characters, date, text
+from syncengine.normalise.values import boolean, control_characters, date, inverted_boolean, text
 
 MAX_KEY = 512  #: characters of an id
 
@@ -38,22 +39,22 @@ _ADDRESS = pl.Struct({EMAIL: pl.String, KEY: pl.String, CODE: pl.String, REASON:
 def normalise(rows: pl.LazyFrame, mapping: Mapping, *, columns: tuple[str, ...], plain: bool = False) -> pl.LazyFrame:
     """RAW → DESIRED (see `frames`), same height and order.
 
-    `columns` are the source's; they travel on as the struct `source`. `plain` promises that no cell holds a
-    control character.
+    `columns` are the source's; they travel on as the struct `source`, under their own names. `plain` promises that no
+    cell holds a control character.
     """
     variables = sorted(mapping.variables, key=lambda rule: rule.name)
     return (
-        rows.with_columns(pl.struct(columns).alias(SOURCE))
+        rows.with_columns(pl.struct(_cell(column).alias(column) for column in columns).alias(SOURCE))
         .with_columns(
             _examined(mapping.email).alias("examined"),
             _active(mapping.active).alias(ACTIVE),
-            (text(pl.col(mapping.name)) if mapping.name else pl.lit(None, pl.String)).alias(NAME),
+            (text(_cell(mapping.name)) if mapping.name else pl.lit(None, pl.String)).alias(NAME),
             *(_value(rule).alias(variable_column(rule.name)) for rule in variables),
         )
         .with_columns(
             pl.col("examined").struct.field(EMAIL),
             pl.col("examined").struct.field(KEY).alias(ADDRESS),
-            (text(pl.col(mapping.key)) if mapping.key else pl.col("examined").struct.field(KEY)).alias(KEY),
+            (text(_cell(mapping.key)) if mapping.key else pl.col("examined").struct.field(KEY)).alias(KEY),
         )
         .with_columns(_fault(mapping, columns, plain=plain).alias("fault"))
         .with_columns(pl.col("fault").struct.field(CODE), pl.col("fault").struct.field(REASON))
@@ -98,12 +99,16 @@ def key_hashes(keys: pl.Series) -> pl.Series:
     return keys.to_frame("k").select(_hash(pl.col("k"))).to_series().alias(KEY_HASH)
 
 
+def _cell(column: str) -> pl.Expr:
+    return pl.col(source_column(column))
+
+
 def _hash(expression: pl.Expr) -> pl.Expr:
     return expression.nchash.xxh3_64()  # type: ignore[attr-defined, no-any-return]  # polars-hash registers it
 
 
 def _examined(rule: EmailRule) -> pl.Expr:
-    cell = pl.coalesce([text(pl.col(column)) for column in rule.columns])
+    cell = pl.coalesce([text(_cell(column)) for column in rule.columns])
     if rule.several is Several.FIRST:
         cell = cell.map_batches(lambda cells: split_addresses(cells).list.first(), return_dtype=pl.String)
     return cell.map_batches(lambda cells: examine_addresses(cells).to_struct(), return_dtype=_ADDRESS)
@@ -112,15 +117,15 @@ def _examined(rule: EmailRule) -> pl.Expr:
 def _active(rule: ActiveRule) -> pl.Expr:
     if rule.column is None:
         return pl.lit(rule.constant, pl.Boolean)
-    cell = text(pl.col(rule.column))
-    answer = boolean(cell)
-    if rule.empty is not None:
-        answer = pl.when(cell.is_null()).then(pl.lit(rule.empty)).otherwise(answer)
-    return ~answer if rule.invert else answer
+    cell = text(_cell(rule.column))
+    answer = inverted_boolean(cell) if rule.invert else boolean(cell)
+    if rule.empty is None:
+        return answer
+    return pl.when(cell.is_null()).then(pl.lit(rule.empty != rule.invert)).otherwise(answer)
 
 
 def _value(rule: VariableRule) -> pl.Expr:
-    cell = text(pl.col(rule.column))
+    cell = text(_cell(rule.column))
     value = date(cell, rule.formats) if rule.type is VariableType.DATE else cell
     return value.fill_null("") if rule.empty is Empty.SEND and rule.type is not VariableType.DATE else value
 
@@ -132,7 +137,11 @@ def _fault(mapping: Mapping, columns: tuple[str, ...], *, plain: bool) -> pl.Exp
     """Struct {code, reason} of the first fault of each row; nulls where it has none."""
     address = pl.col("examined").struct
     faults = [
-        _when(pl.all_horizontal(pl.col(columns).is_null()), "row-empty", pl.lit("every cell of the row is empty")),
+        _when(
+            pl.all_horizontal(_cell(column).is_null() for column in columns),
+            "row-empty",
+            pl.lit("every cell of the row is empty"),
+        ),
         *(_held_by(rule) for rule in mapping.holds),
         *([] if plain else [_control_characters(mapping)]),
         *(_key_faults(mapping.key) if mapping.key else []),
@@ -149,7 +158,7 @@ def _when(condition: pl.Expr, code: str | pl.Expr, reason: pl.Expr) -> pl.Expr:
 
 
 def _held_by(rule: HoldRule) -> pl.Expr:
-    cell = text(pl.col(rule.column))
+    cell = text(_cell(rule.column))
     wanted = [value.strip().casefold() for value in rule.values]
     condition = cell.is_not_null() if rule.not_empty else cell.str.to_lowercase().is_in(wanted)
     return _when(
@@ -158,7 +167,7 @@ def _held_by(rule: HoldRule) -> pl.Expr:
 
 
 def _control_characters(mapping: Mapping) -> pl.Expr:
-    read = [pl.col(column) for column in mapping.columns()]
+    read = [_cell(column) for column in mapping.columns()]
     return _when(
         control_characters(pl.concat_str(read, ignore_nulls=True)).fill_null(value=False),
         "control-character",
@@ -179,7 +188,7 @@ def _key_faults(column: str) -> list[pl.Expr]:
 
 def _active_faults(rule: ActiveRule) -> list[pl.Expr]:
     column = rule.column or ""
-    cell = text(pl.col(column))
+    cell = text(_cell(column))
     return [
         _when(pl.col(ACTIVE).is_null() & cell.is_null(), "active-empty", pl.lit(f"{column} is empty")),
         _when(
@@ -195,7 +204,7 @@ def _holds_on_date(rule: VariableRule) -> bool:
 
 
 def _date_fault(rule: VariableRule) -> pl.Expr:
-    cell = text(pl.col(rule.column))
+    cell = text(_cell(rule.column))
     formats = " or ".join(("YYYY-MM-DD", *rule.formats))
     return _when(
         cell.is_not_null() & pl.col(variable_column(rule.name)).is_null(),

@@ -23,6 +23,7 @@ from syncengine.frames import (
     REASON,
     ROW,
     SOURCE,
+    source_column,
     variable_column,
 )
 from syncengine.normalise.mapping import Mapping
@@ -198,23 +199,33 @@ def _single(positions: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> n
 def _numbered(
     chunk: Chunk, columns: tuple[str, ...], start: int, *, several: bool
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    rows = chunk.rows.with_row_index(ORDINAL, offset=start).with_columns(pl.col(ORDINAL).cast(pl.UInt64))
-    if not several:
-        return rows, columns
-    return rows.with_columns(pl.lit(chunk.file).alias(SEVERAL_FILES)), (*columns, SEVERAL_FILES)
+    """The rows of a chunk as RAW, and the columns they have."""
+    if several:
+        columns = (*columns, SEVERAL_FILES)
+    return _raw(chunk.rows, chunk.file, columns, start, several=several), columns
 
 
 def _held_in_reading(chunk: Chunk, columns: tuple[str, ...], start: int, *, several: bool) -> pl.DataFrame:
-    held = chunk.held.with_columns(pl.lit(chunk.file).alias(SEVERAL_FILES)) if several else chunk.held
-    return held.with_row_index(ORDINAL, offset=start).select(
-        pl.col(ORDINAL).cast(pl.UInt64),
+    raw = _raw(chunk.held, chunk.file, columns, start, several=several)
+    return raw.select(
+        ORDINAL,
         ROW,
         pl.lit(None, pl.String).alias(KEY),
         pl.lit(None, pl.String).alias(EMAIL),
-        CODE,
-        REASON,
-        pl.struct(columns).alias(SOURCE),
+        chunk.held[CODE],
+        chunk.held[REASON],
+        pl.struct(pl.col(source_column(column)).alias(column) for column in columns).alias(SOURCE),
     )
+
+
+def _raw(rows: pl.DataFrame, file: str, columns: tuple[str, ...], start: int, *, several: bool) -> pl.DataFrame:
+    own = columns[:-1] if several else columns
+    numbered = rows.select(
+        pl.int_range(start, start + pl.len(), dtype=pl.UInt64).alias(ORDINAL),
+        ROW,
+        *(pl.col(column).alias(source_column(column)) for column in own),
+    )
+    return numbered.with_columns(pl.lit(file).alias(source_column(SEVERAL_FILES))) if several else numbered
 
 
 def _as_copies(rows: pl.DataFrame) -> pl.DataFrame:

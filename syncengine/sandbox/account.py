@@ -155,21 +155,17 @@ class Account:
 
 
 def _seed_one(contacts: ContactList, seed: Mapping[str, object]) -> None:
-    email, name, active, given = (
-        seed.get("email"),
-        seed.get("name"),
-        seed.get("active", True),
-        seed.get("variables") or {},
-    )
+    email, active, variables = seed.get("email"), seed.get("active", True), seed.get("variables") or {}
     if not isinstance(email, str) or not contacts.addresses.is_valid(email):
         raise ValueError(f"email is an address; not {email!r}")
-    if contacts.find(email) is not None:
+    key = contacts.addresses.key(email)
+    if key in contacts.by_address:
         raise ValueError(f"list {contacts.id} has {email!r} already")
-    if not isinstance(active, bool) or not isinstance(given, Mapping):
+    if not isinstance(active, bool) or not isinstance(variables, Mapping):
         raise ValueError(f"{email}: active is true or false, variables maps names to texts")  # noqa: TRY004  # JSON's
-    variables = {str(key): as_text(value) or "" for key, value in given.items()}
-    for variable in variables:
-        if variable not in contacts.variables:
-            contacts.add_variable(variable, VariableType.STRING)
-    fields = Fields(email, as_text(name), active, tuple(variables), tuple(variables.values()))
-    contacts.create(contacts.addresses.key(email), fields, contacts.shape(fields.names), request=OUTSIDE)
+    names, values = tuple(variables), tuple([as_text(value) or "" for value in variables.values()])
+    for name in names:
+        if name not in contacts.variables:
+            contacts.add_variable(name, VariableType.STRING)
+    fields = Fields(email, as_text(seed.get("name")), active, names, values)
+    contacts.create(key, fields, contacts.shape(names), request=OUTSIDE)

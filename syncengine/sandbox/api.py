@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -45,6 +45,9 @@ from syncengine.sandbox.watch import fingerprint
 
 if TYPE_CHECKING:
     from syncengine.sandbox.sandbox import Sandbox
+
+
+_E = TypeVar("_E", ContentType, Drip, DuplicateApply, LateApply, Truncate)
 
 
 class ConnectionDroppedError(ConnectionError):
@@ -126,7 +129,7 @@ class _Exchange:
 
     async def _go_wrong(self, arguments: Arguments, faults: list[Fault], seconds: float) -> None:
         """The request under all the faults that are due."""
-        late = next((fault.what for fault in faults if isinstance(fault.what, LateApply)), None)
+        late = _first(faults, LateApply)
         if late is not None:
             self._sandbox.go_on_with(self._apply_later(arguments, late.seconds, []))
             await self._hang()
@@ -136,7 +139,7 @@ class _Exchange:
             await self._wait(before)
             await self._answer_instead(instead)
             return
-        times = 2 if any(isinstance(fault.what, DuplicateApply) for fault in faults) else 1
+        times = 1 if _first(faults, DuplicateApply) is None else 2
         reply = await self._applied(arguments, after=before, times=times)
         await self._wait(_delay(faults, When.AFTER_APPLY))
         instead = _instead(faults, When.AFTER_APPLY)
@@ -166,8 +169,9 @@ class _Exchange:
                 await self._answer(plain if body is None else Reply(code, body.encode(), content_type, headers))
             case Html(title):
                 await self._answer(page(200, title))
-            case RawBody(raw, status, content_type):
-                await self._answer(Reply(status, raw, content_type))
+            case RawBody(raw, status, content_type, encoding):
+                headers = () if encoding is None else (("content-encoding", encoding),)
+                await self._answer(Reply(status, raw, content_type, headers))
             case Redirect(url, status):
                 await self._answer(page(status, _status_line(status), (("location", url),)))
             case Drop():
@@ -179,25 +183,17 @@ class _Exchange:
 
     async def _answer_marred(self, reply: Reply, faults: list[Fault]) -> None:
         """The true answer under another content type, cut, or in drops."""
-        missing, size, seconds = 0, 0, 0.0
-        for fault in faults:
-            match fault.what:
-                case ContentType(value):
-                    reply = replace(reply, content_type=value)
-                case Truncate(missing=missing):
-                    pass
-                case Drip(seconds, size):
-                    pass
-                case _:
-                    pass  # it has had its effect
+        typed, cut, drip = _first(faults, ContentType), _first(faults, Truncate), _first(faults, Drip)
+        if typed is not None:
+            reply = replace(reply, content_type=typed.value)
         await self._start(reply)
-        body = reply.body[: len(reply.body) - missing]
-        step = size or len(body) or 1
-        for at in range(0, len(body), step):
-            if at:
-                await self._wait(seconds)
+        body = reply.body if cut is None else reply.body[: max(len(reply.body) - cut.missing, 0)]
+        step = len(body) if drip is None else drip.size
+        for at in range(0, len(body), max(step, 1)):
+            if at and drip is not None:
+                await self._wait(drip.seconds)
             await self._send({"type": "http.response.body", "body": body[at : at + step], "more_body": True})
-        if missing:
+        if cut is not None:
             await self._hang_up()
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -260,6 +256,10 @@ class _Exchange:
         if self._sandbox.hang_up is None or not self._sandbox.hang_up(self._scope):
             raise ConnectionDroppedError("the sandbox closed the connection without a complete answer")
         await self._hang()
+
+
+def _first(faults: list[Fault], kind: type[_E]) -> _E | None:
+    return next((fault.what for fault in faults if isinstance(fault.what, kind)), None)
 
 
 def _instead(faults: list[Fault], when: When) -> Instead | None:

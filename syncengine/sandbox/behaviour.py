@@ -1,7 +1,4 @@
-"""How this server decides what the API's page leaves open. Each undocumented choice is one field of `Behaviour`.
-
-The numbers in brackets are those of the list of contradictions that the project keeps beside the API's page.
-"""
+"""How this server decides what the API's page leaves open. Each undocumented choice is one field of `Behaviour`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +10,7 @@ from syncengine.sandbox.settings import checked
 
 
 class Add(StrEnum):
-    """What contacts/add has stored when one of its contacts is bad [12]."""
+    """What contacts/add has stored when one of its contacts is bad."""
 
     ATOMIC = "atomic"  #: nothing; every bad contact is told
     PARTIAL = "partial"  #: the good ones; every bad contact is told
@@ -33,7 +30,7 @@ class ErrorNaming(StrEnum):
 
 
 class ListInErrors(StrEnum):
-    """`Unable to find email … in email list listId`: the id, or the very word [11]."""
+    """`Unable to find email … in email list listId`: the id, or the very word."""
 
     ID = "id"
     WORD = "word"
@@ -47,7 +44,7 @@ class BatchFault(StrEnum):
 
 
 class Ids(StrEnum):
-    """What `updated` holds [10]."""
+    """What `updated` holds."""
 
     ORDERED = "ordered"
     SHUFFLED = "shuffled"
@@ -58,21 +55,21 @@ class Ids(StrEnum):
 
 
 class Update(StrEnum):
-    """What an update does to the name and the variables it does not mention [8]."""
+    """What an update does to the name and the variables it does not mention."""
 
     MERGES = "merges"
     REPLACES = "replaces"
 
 
 class OmittedActive(StrEnum):
-    """What an update without `active` does. The page says "default false" for updates too [7]."""
+    """What an update without `active` does. The page says "default false" for updates too."""
 
     UNSUBSCRIBES = "unsubscribes"
     KEEPS = "keeps"
 
 
 class RenameCollision(StrEnum):
-    """What happens when the new address is another contact's [9]."""
+    """What happens when the new address is another contact's."""
 
     ERROR = "error"
     MERGE = "merge"  #: the other contact keeps its id and takes over what this one has
@@ -80,7 +77,7 @@ class RenameCollision(StrEnum):
 
 
 class RenameOrder(StrEnum):
-    """How the renames of one batch see each other [9]."""
+    """How the renames of one batch see each other."""
 
     SEQUENTIAL = "sequential"
     SNAPSHOT = "snapshot"  #: all addresses are looked up before any changes: swaps work
@@ -88,7 +85,7 @@ class RenameOrder(StrEnum):
 
 
 class RemoveUnknown(StrEnum):
-    """What contacts/remove does about an address the list does not have [13]."""
+    """What contacts/remove does about an address the list does not have."""
 
     OK = "ok"
     ERROR = "error"  #: the others are removed
@@ -103,7 +100,7 @@ class ExistingVariable(StrEnum):
 
 
 class EmptyValue(StrEnum):
-    """Whether a variable may be set to the empty string [8]."""
+    """Whether a variable may be set to the empty string."""
 
     ACCEPTED = "accepted"
     ERROR = "error"
@@ -117,7 +114,7 @@ class Unknown(StrEnum):
 
 
 class ErrorContainer(StrEnum):
-    """The key that errors stand under [1, 2]."""
+    """The key that errors stand under."""
 
     DOCUMENTED = "documented"  #: as printed for each call
     ERROR_STACK_TITLE = "Error_stack"
@@ -127,14 +124,14 @@ class ErrorContainer(StrEnum):
 
 
 class ErrorShape(StrEnum):
-    """Errors as an array of texts, or as one text [2]."""
+    """Errors as an array of texts, or as one text."""
 
     ARRAY = "array"
     STRING = "string"
 
 
 class ResultSpelling(StrEnum):
-    """How `result` says yes (and no) [3]."""
+    """How `result` says yes (and no)."""
 
     BOOLEAN = "boolean"  #: true, false
     NUMBER = "number"  #: 1, 0
@@ -171,12 +168,12 @@ class Behaviour:
     rename_order: RenameOrder = RenameOrder.SEQUENTIAL
     remove_unknown: RemoveUnknown = RemoveUnknown.OK
     existing_variable: ExistingVariable = ExistingVariable.OK
-    variable_digits: bool = False  #: are `foo1` and the like tolerated as names? [5]
+    variable_digits: bool = False  #: are `foo1` and the like tolerated as names?
     empty_value: EmptyValue = EmptyValue.ACCEPTED
     unknown_argument: Unknown = Unknown.ERROR
     unknown_template: Unknown = Unknown.IGNORED
     normalisation: Normalisation = Normalisation.NONE
-    case_sensitive: bool = False  #: are `A@example.com` and `a@example.com` two contacts? [15]
+    case_sensitive: bool = False  #: are `A@example.com` and `a@example.com` two contacts?
 
     error_naming: ErrorNaming = ErrorNaming.DOCUMENTED
     errors_merged: bool = False  #: equal texts are told once

@@ -1,7 +1,8 @@
 """What the public page of API 2.0 promises: addresses, names of queries, and every error text, word for word.
 
-Source: "SmartSender API 2.0: Get Started", 19 February 2017. The page says no more than a line about each error text;
-the texts are those of a PHP GraphQL server (Youshido/GraphQL, early 2017), whose habits `arguments` follows.
+Source: "SmartSender API 2.0: Get Started" (https://sndmart.com/docs.php), 19 February 2017. The page says no more than
+a line about each error text; the texts are those of a PHP GraphQL server (Youshido/GraphQL, early 2017), whose habits
+`arguments` follows.
 """
 
 from enum import StrEnum

@@ -39,6 +39,7 @@ class RawBody:
     body: bytes
     status: int = 200
     content_type: str = "application/json"
+    encoding: str | None = None  #: Content-Encoding: gzip, say, if that is what the bytes are, or not
 
 
 @dataclass(frozen=True, slots=True)

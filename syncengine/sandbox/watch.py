@@ -25,7 +25,7 @@ class Request:
     at: float
     token: str  #: fingerprint; "" without a token
     list_id: str = ""
-    size: int = 0  #: contacts, or variables
+    size: int = 0  #: contacts, or variables; 0 when nobody looked
     status: int | None = None  #: None: there was no answer
     errors: int = 0  #: texts of fault in the answer
     applied: int = 0  #: how often it was carried out

@@ -13,7 +13,19 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from syncengine.sources.bitmap import Flags, Places, Ranks, Words, earlier, has, later, mark, parity, places_of, where
+from syncengine.sources.bitmap import (
+    Flags,
+    Places,
+    Words,
+    count_between,
+    earlier,
+    has,
+    later,
+    mark,
+    parity,
+    places_of,
+    where,
+)
 from syncengine.sources.prescan import CR, LF, QUOTE
 
 
@@ -51,8 +63,8 @@ class Dissection:
     records: Records
     end: int  #: bytes dealt with; the rest is to be given again with what follows
     lines: int  #: line ends before `end`
-    lost: bool  #: the last record is broken and its end was not found: what follows belongs to it
     lone_returns: Places  #: carriage returns outside quotes that no line feed follows
+    lost: bool = False  #: the last record is broken and its end was not found: what follows belongs to it
 
 
 class Lines:
@@ -65,8 +77,8 @@ class Lines:
         returns = where(text, CR)
         self.newlines = newlines
         self.starts, self.stops = _bounds(places_of(newlines), self.size, ended=ended)
-        ranks = Ranks(quotes)
-        self.odd: Flags = (ranks.between(self.starts, self.stops) & 1).astype(np.bool_)
+        self._edges = np.append(self.starts, self.stops[-1:])  # nothing that is counted stands on a line end
+        self.odd: Flags = (count_between(quotes, self._edges) & 1).astype(np.bool_)
         turns = mark(self.size, self.stops[self.odd & (self.stops < self.size)])
         self.inside = parity(quotes | turns)  # as if every line began outside
         structure = separators | newlines
@@ -75,8 +87,8 @@ class Lines:
         closing = quotes ^ opening
         self.wrong_outside = self._wrong(opening, closing, structure, follower)
         self.wrong_inside = self._wrong(closing, opening, structure, follower)
-        self.fields_outside = 1 + Ranks(separators & ~self.inside).between(self.starts, self.stops)
-        self.separators_inside = Ranks(separators & self.inside).between(self.starts, self.stops)
+        self.fields_outside = 1 + count_between(separators & ~self.inside, self._edges)
+        self.separators_inside = count_between(separators & self.inside, self._edges)
         lone = places_of(returns & ~earlier(newlines))
         self.lone_returns = lone[lone < self.size - 1] if ended else lone  # the very last byte may be one
 
@@ -95,34 +107,36 @@ class Lines:
         misplaced = opening & ~later(structure | closing, first=True)
         ends_text = mark(self.size, np.array([self.size - 1]))
         misplaced |= closing & ~(earlier(follower | opening) | ends_text)
-        return Ranks(misplaced).between(self.starts, self.stops) > 0
+        return count_between(misplaced, self._edges) > 0
 
 
-def dissect(data: bytes, *, separator: int, columns: int, ended: bool, whole: bool) -> Dissection:
-    """The records of `data`, which begins with one.
+def dissect(data: bytes, *, separator: int, columns: int, ended: bool) -> Dissection:
+    """The records of `data`, which begins with one, up to one whose end is not in it.
 
-    `ended`: nothing follows. `whole`: `data` is as much as is ever looked at, so a record that does not end in it is
-    broken; without it such a record is left for the next call.
+    `ended`: nothing follows. Takes some 80 bytes of memory a line: meant for a window. A record longer than that
+    is for `dissect_one`; `end` is 0 then.
     """
-    lines = Lines(data, separator, ended=ended)
-    walk = _Walk(lines, columns)
-    walk.run(ended=ended, whole=whole)
+    walk = _Walk(Lines(data, separator, ended=ended), columns)
+    walk.run(ended=ended)
     return walk.dissection(ended=ended)
 
 
-def resume(data: bytes, *, separator: int, columns: int, ended: bool) -> tuple[int, int] | None:
-    """Where to go on after a lost record that reaches into `data`: bytes and line ends to leave out.
+def resume(data: bytes, *, separator: int, columns: int, ended: bool, window: int) -> tuple[int, int] | None:
+    """Where to go on in a broken row that reaches into `data`: bytes and line ends to leave out.
 
-    None: not in here. `data` begins anywhere in a line.
+    That is the first line, not counting the one `data` begins in, that is a whole row by itself. None: not in here.
     """
-    first = data.find(b"\n") + 1
-    if not first:
-        return None
-    lines = Lines(data[first:], separator, ended=ended)
-    own = np.flatnonzero(_whole_rows(lines, columns))
-    if not own.size:
-        return None
-    return first + int(lines.starts[own[0]]), 1 + int(own[0])
+    at, line = data.find(b"\n") + 1 or len(data), 1
+    while at < len(data):
+        stop = at + window
+        if stop < len(data):  # whole lines, so that no row is cut in two
+            stop = data.find(b"\n", stop) + 1 or len(data)
+        lines = Lines(data[at:stop], separator, ended=ended and stop >= len(data))
+        own = np.flatnonzero(_whole_rows(lines, columns))
+        if own.size:
+            return at + int(lines.starts[own[0]]), line + int(own[0])
+        at, line = stop, line + lines.count
+    return None
 
 
 def _bounds(newlines: Places, size: int, *, ended: bool) -> tuple[Places, Places]:
@@ -152,14 +166,13 @@ class _Walk:
         self.last: list[npt.NDArray[np.int64]] = []
         self.broken: list[Flags] = []
         self.next = 0  # line
-        self.lost = False
 
-    def run(self, *, ended: bool, whole: bool) -> None:
+    def run(self, *, ended: bool) -> None:
         for line in self.special:
             if line < self.next:
                 continue
             self._plain(line)
-            stop = self._record(line, ended=ended, whole=whole and line == 0)
+            stop = self._record(line, ended=ended)
             if stop is None:
                 return
             self.next = stop
@@ -179,7 +192,7 @@ class _Walk:
         self._add(np.array([first]), np.array([stop - 1]), np.array([broken]))
         return stop
 
-    def _record(self, line: int, *, ended: bool, whole: bool) -> int | None:
+    def _record(self, line: int, *, ended: bool) -> int | None:
         """Take the record that starts on special `line`; the line behind it, or None if its end is not in sight."""
         lines = self.lines
         if not lines.odd[line]:  # quotes in mid-cell, but as many open as close: the damage ends with the line
@@ -187,15 +200,12 @@ class _Walk:
         closer = None if lines.wrong_outside[line] else _next(self.closers, line + 1)
         if closer is not None and not lines.wrong_inside[closer]:
             return self._one(line, closer + 1, broken=False)
-        if closer is None and not lines.wrong_outside[line] and not ended and not whole:
-            return None  # a long cell, or a quote that never closes: the next stretch begins here and will tell
+        if closer is None and not lines.wrong_outside[line] and not ended:
+            return None  # a long cell, or a quote that never closes: what follows will tell
         resume_at = _next(self.whole_rows, line + 1)
-        if resume_at is not None:
-            return self._one(line, resume_at, broken=True)
-        if not ended and not whole:
+        if resume_at is None and not ended:
             return None
-        self.lost = not ended
-        return self._one(line, lines.count, broken=True)
+        return self._one(line, lines.count if resume_at is None else resume_at, broken=True)
 
     def dissection(self, *, ended: bool) -> Dissection:
         lines = self.lines
@@ -206,7 +216,7 @@ class _Walk:
         broken = np.concatenate([np.zeros(0, np.bool_), *self.broken])
         found = Records(lines.starts[first], lines.stops[last], first, last, fields, broken)
         end = int(lines.starts[self.next]) if self.next < lines.count else lines.after(ended=ended)
-        return Dissection(found, end, self.next, self.lost, self._outside(found, end))
+        return Dissection(found, end, self.next, self._outside(found, end))
 
     def _outside(self, found: Records, end: int) -> Places:
         """Of the lone carriage returns those that no quotes protect."""

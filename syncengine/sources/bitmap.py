@@ -108,19 +108,16 @@ def has(words: Words, places: Places) -> npt.NDArray[np.bool_]:
     return bits
 
 
-class Ranks:
-    """How many bits lie before a place: makes "how many separators in this line" one subtraction."""
+def count_between(words: Words, edges: Places) -> Places:
+    """How many bits lie between each place and the next: "how many separators in this line".
 
-    def __init__(self, words: Words) -> None:
-        self._words = np.append(words, np.uint64(0))  # so that the end of the text is a place too
-        counts = np.bitwise_count(self._words).astype(np.int64)
-        self._before = np.cumsum(counts) - counts
-
-    def before(self, places: Places) -> Places:
-        word, bit = places >> 6, (places & 63).astype(np.uint64)
-        mask = (_ONE << bit) - _ONE
-        ranks: Places = self._before[word] + np.bitwise_count(self._words[word] & mask)
-        return ranks
-
-    def between(self, starts: Places, stops: Places) -> Places:
-        return self.before(stops) - self.before(starts)
+    By rank: bits before a place are those of the words before, and of the part of its own word.
+    """
+    if not words.any():
+        return np.zeros(max(0, edges.size - 1), np.int64)
+    padded = np.append(words, np.uint64(0))  # so that the end of the text is a place too
+    counts = np.bitwise_count(padded).astype(np.int64)
+    word, bit = edges >> 6, (edges & 63).astype(np.uint64)
+    partial = padded[word] & ((_ONE << bit) - _ONE)
+    between: Places = np.diff((np.cumsum(counts) - counts)[word] + np.bitwise_count(partial))
+    return between

@@ -94,7 +94,7 @@ class DelimitedTable:
 
     def _layout(self) -> Layout:
         options = self._options
-        window = max(1, options.chunk_bytes // 8)  # 2 MiB: a bad row makes the slow path of 100,000 others
+        window = max(1, options.chunk_bytes // 16)  # 1 MiB: what one bad row costs, and the memory of the slow path
         return Layout(self._columns.names, self._dialect.separator, options.max_cell_bytes, window)
 
     def _decide(self, sample: bytes) -> Encoding | None:

@@ -39,6 +39,7 @@ class _Reading:
     separator: str
     header: Record
     rows: tuple[Record, ...]
+    titled: bool  #: there are records above the header
 
     @property
     def width(self) -> int:
@@ -46,8 +47,9 @@ class _Reading:
 
     @property
     def agreement(self) -> float:
-        """The share of rows that have as many fields as the header."""
-        return sum(len(row.cells) == self.width for row in self.rows) / len(self.rows) if self.rows else 1.0
+        """The share of rows that have as many fields as the header, and quotes only where they belong."""
+        records = (self.header, *self.rows)
+        return sum(len(record.cells) == self.width and record.clean for record in records) / len(records)
 
 
 def find_dialect(
@@ -115,7 +117,7 @@ def _choose(text: str, fixed: str | None, *, complete: bool, shown: str) -> _Rea
     readings = [_read(text, candidate, complete=complete) for candidate in SEPARATORS]
     tables = [reading for reading in readings if reading.width > 1]
     if tables:
-        return max(tables, key=lambda reading: (reading.agreement, reading.width))
+        return max(tables, key=lambda reading: (reading.agreement, not reading.titled, reading.width))
     _refuse_lonely_header(readings, shown)
     return max(readings, key=lambda reading: reading.agreement)  # one column: a separator that its cells do without
 
@@ -125,7 +127,7 @@ def _read(text: str, separator: str, *, complete: bool) -> _Reading:
     if len(found) > 1 and not found[-1].whole and not complete:
         found.pop()
     at = find_header(found)
-    return _Reading(separator, found[at], tuple(found[at + 1 :]))
+    return _Reading(separator, found[at], tuple(found[at + 1 :]), titled=at > 0)
 
 
 def _fit(reading: _Reading) -> tuple[str, ...]:
@@ -134,10 +136,10 @@ def _fit(reading: _Reading) -> tuple[str, ...]:
     `a,b` over `1,2,` and `a,b,` over `1,2` are common; nothing is lost by either. All other differences are the rows'.
     """
     cells = reading.header.cells
-    counts = Counter(len(row.cells) for row in reading.rows)
-    if not counts:
+    widths = {len(row.cells) for row in reading.rows if len(row.cells) > 1}  # a lone cell is a footer, or a bad row
+    if len(widths) != 1:
         return cells
-    usual = counts.most_common(1)[0][0]
+    (usual,) = widths
     if usual > len(cells) and all(not any(row.cells[len(cells) :]) for row in reading.rows):
         return cells + ("",) * (usual - len(cells))
     if usual < len(cells) and not any(clean_header(cell) for cell in cells[usual:]):

@@ -98,7 +98,8 @@ def guess_encoding(sample: bytes) -> Guess:
     """The likeliest encoding of a text that is neither ASCII nor UTF-8. The only place that asks chardet.
 
     Only the lines that are not ASCII are shown to it. Short Western European names look Central European to it
-    (0.036 against 0.028 for "José Núñez"), so cp1252 wins when it comes close and reads as letters.
+    (0.038 against 0.024 for "José Núñez"), so cp1252 wins when it comes close and reads as letters; real Central
+    European names leave it below 0.5 of the best.
     """
     import chardet  # noqa: PLC0415  # 50 ms, and most files are UTF-8
 
@@ -107,8 +108,9 @@ def guess_encoding(sample: bytes) -> Guess:
     scored = [(_letters(telling, codec), codec, confidence) for codec, confidence in _candidates(found)]
     if not scored:
         return Guess("cp1252", 0.0)
-    best = max(confidence for _, _, confidence in scored)
-    near = [entry for entry in scored if entry[2] >= 0.75 * best]
+    _, likeliest, best = max(scored, key=lambda entry: entry[2])
+    western = 0.6 if likeliest in {"cp1250", "iso8859-2"} else 0.75
+    near = [entry for entry in scored if entry[2] >= (western if entry[1] == "cp1252" else 0.75) * best]
     _, codec, confidence = max(near, key=lambda entry: (round(entry[0], 2), entry[1] == "cp1252", entry[2]))
     return Guess(codec, confidence)
 
@@ -176,7 +178,7 @@ def _by_zeros(sample: bytes, shown: str) -> str | None:
     for codec, side, other in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         if side > 20 * other and side * 20 > len(sample) and _has_its_lines(sample, codec):
             return codec
-    if zeros * 10 < len(sample):
+    if zeros * 10 < len(sample) or zeros < 16:
         return None  # text with stray NULs: its rows are held one by one
     raise SourceError(
         f"{shown} is no text",
@@ -187,12 +189,10 @@ def _by_zeros(sample: bytes, shown: str) -> str | None:
 
 
 def _has_its_lines(sample: bytes, codec: str) -> bool:
-    """Whether `sample` decodes, and the line ends in it are still line ends then."""
-    try:
-        text = codecs.getincrementaldecoder(codec)("strict").decode(sample, final=False)
-    except UnicodeDecodeError:
-        return False
-    return text.count("\n") * 2 >= sample.count(b"\n")
+    """Whether `sample` decodes, but for a damaged place or two, and the line ends in it are still line ends then."""
+    text = codecs.getincrementaldecoder(codec)("replace").decode(sample, final=False)
+    damaged = text.count("\N{REPLACEMENT CHARACTER}")
+    return damaged * 50 <= len(text) and text.count("\n") * 2 >= sample.count(b"\n")
 
 
 def _by_content(sample: bytes, presets: Sequence[str], declared: str | None) -> Encoding:

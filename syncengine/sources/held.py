@@ -66,7 +66,7 @@ def judge(data: bytes, found: Dissection, rules: Rules, *, ended: bool) -> Verdi
     short, long = (records.fields < rules.columns) & ~blank, records.fields > rules.columns
     verdict.faults.update(dict.fromkeys(np.flatnonzero(short).tolist(), Fault.SHORT))
     verdict.faults.update(dict.fromkeys(np.flatnonzero(long).tolist(), Fault.LONG))
-    for number in np.flatnonzero(records.stop - records.start > rules.cell_bytes).tolist():
+    for number in np.flatnonzero((records.stop - records.start > rules.cell_bytes) & ~short & ~long).tolist():
         if any(size > rules.cell_bytes for size in _cell_sizes(data, records, number, rules.separator)):
             verdict.faults[number] = Fault.CELL
     _note(verdict, records, found.lone_returns, Fault.RETURN)
@@ -148,7 +148,7 @@ def _cell_sizes(data: bytes, records: Records, number: int, separator: str) -> l
 
 
 def _cells(record: bytes, rules: Rules) -> tuple[str | None, ...]:
-    cells = split_record(record.decode("utf-8", "surrogateescape"), rules.separator)
+    cells = split_record(record.decode("utf-8", "surrogateescape"), rules.separator, limit=rules.columns)
     return fit((readable(cell, rules.cell_bytes) for cell in cells), rules.columns)
 
 

@@ -50,6 +50,7 @@ _MARK: Final = re.compile(rb"^(?:\xef\xbb\xbf)*\s*")
 _TAGS: Final = rb"!doctype|!--|html|head|body|meta|style|table|thead|tbody|tr|div|title|\?xml"
 _HTML: Final = re.compile(rb"<(?:" + _TAGS + rb")\b|<!", re.IGNORECASE)
 _SPREADSHEET_XML: Final = b"urn:schemas-microsoft-com:office:spreadsheet"
+_JSON: Final = re.compile(rb'[{\[]\s*["{\[]')
 _BZ2: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 
 
@@ -58,28 +59,38 @@ def sniff(head: bytes, shown: str) -> Kind:
 
     Raises SourceError for what is known and can't be read, with the way out.
     """
-    if _PARQUET.match(head):
-        if head.startswith(b"PARE"):
-            raise _foreign(shown, "an encrypted Parquet file", "export it without encryption")
+    if (kind := _known(head)) is not None:
+        return kind
+    _refuse_foreign(head, shown)
+    body = _plain(head)
+    if not _HTML.match(body):
+        return Kind.TEXT
+    if _SPREADSHEET_XML in body:
+        raise _foreign(shown, "an Excel 2003 XML file", "open it in a spreadsheet, save it as xlsx or CSV")
+    return Kind.HTML
+
+
+def _known(head: bytes) -> Kind | None:
+    if _PARQUET.match(head) and not head.startswith(b"PARE"):
         return Kind.PARQUET
     for magic, kind in _KINDS:
         if head.startswith(magic) and (kind is not Kind.BZ2 or _BZ2.match(head)):
             return kind
+    return None
+
+
+def _refuse_foreign(head: bytes, shown: str) -> None:
     if head.startswith(_OLE):
         raise _ole(head, shown)
+    if _PARQUET.match(head):
+        raise _foreign(shown, "an encrypted Parquet file", "export it without encryption")
     for magic, what, fix in _FOREIGN:
         if head.startswith(magic):
             raise _foreign(shown, what, fix)
     if head[257:262] == b"ustar":
         raise _foreign(shown, "a tar archive", "unpack it and name the file in it")
-    body = _plain(head)
-    if _HTML.match(body):
-        if _SPREADSHEET_XML in body:
-            raise _foreign(shown, "an Excel 2003 XML file", "open it in a spreadsheet, save it as xlsx or CSV")
-        return Kind.HTML
-    if body[:1] in {b"{", b"["} and re.match(rb'[{\[]\s*["{\[]', body):
+    if _JSON.match(_plain(head)):
         raise _foreign(shown, "JSON", "export as CSV, or convert it")
-    return Kind.TEXT
 
 
 def _plain(head: bytes) -> bytes:

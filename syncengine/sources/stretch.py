@@ -14,6 +14,7 @@ import polars as pl
 
 from syncengine.sources.anatomy import Dissection, Fault, dissect, resume
 from syncengine.sources.held import HeldRow, Place, Rules, Verdict, held_row, judge
+from syncengine.sources.long_record import dissect_one
 from syncengine.sources.prescan import Shape, prescan
 
 _BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
@@ -85,17 +86,16 @@ def read_unsound(data: bytes, layout: Layout, rules: Rules, place: Place, *, end
     `data` is as much as is ever looked at: a record that does not end in it is held, and `lost` is set.
     """
     parts: list[Part] = []
-    at, line, window = 0, place.line, layout.window
+    at, line = 0, place.line
     while at < len(data):
-        piece = data[at : at + window]
-        last = at + window >= len(data)
+        piece = data[at : at + layout.window]
+        last = at + layout.window >= len(data)
         here = Place(line, place.offset + at, place.file_offset)
-        step = _window(piece, layout, rules, here, ended=ended and last, whole=last and not at)
-        if not step.end and not last:
-            window *= 2  # a record longer than the window
-            continue
+        step = _window(piece, layout, rules, here, ended=ended and last)
+        if not step.end:
+            step = _long_record(data[at:], layout, rules, here, ended=ended, whole=not at)
         parts.append(step.part)
-        at, line, window = at + step.end, line + step.lines, layout.window
+        at, line = at + step.end, line + step.lines
         if step.lost or not step.end:
             return Outcome(_joined(parts), at, line - place.line, step.lost)
     return Outcome(_joined(parts), at, line - place.line, lost=False)
@@ -103,20 +103,41 @@ def read_unsound(data: bytes, layout: Layout, rules: Rules, place: Place, *, end
 
 def skip_lost(data: bytes, layout: Layout, *, ended: bool) -> tuple[int, int, bool]:
     """Bytes and lines of `data` that still belong to a broken row, and whether all that follows does too."""
-    found = resume(data, separator=ord(layout.separator), columns=layout.columns, ended=ended)
+    found = resume(data, separator=ord(layout.separator), columns=layout.columns, ended=ended, window=layout.window)
     if found is not None:
         return (*found, False)
     return len(data), data.count(b"\n"), True
 
 
-def _window(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: bool, whole: bool) -> Outcome:
+def _window(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: bool) -> Outcome:
     shape = examine(data, layout, ended=ended)
     part = read_sound(data, shape, layout, place.line) if shape.sound else None
     if part is not None:
         return Outcome(part, shape.end, shape.lines, lost=False)
-    found = dissect(data, separator=ord(layout.separator), columns=layout.columns, ended=ended, whole=whole)
+    found = dissect(data, separator=ord(layout.separator), columns=layout.columns, ended=ended)
+    return _told(data, found, layout, rules, place, ended=ended, plain=shape.plain)
+
+
+def _long_record(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: bool, whole: bool) -> Outcome:
+    """The first record of `data`, which no window held."""
+    found = dissect_one(
+        data,
+        separator=ord(layout.separator),
+        columns=layout.columns,
+        ended=ended,
+        whole=whole,
+        window=layout.window,
+    )
     if not found.end and whole:
         return _endless(data, layout, rules, place)
+    ended_here = ended and found.end == len(data)
+    return _told(data[: found.end], found, layout, rules, place, ended=ended_here, plain=False)
+
+
+def _told(
+    data: bytes, found: Dissection, layout: Layout, rules: Rules, place: Place, *, ended: bool, plain: bool
+) -> Outcome:
+    """Good records as rows, bad ones as held rows."""
     verdict = judge(data, found, rules, ended=ended)
     held = [held_row(data, found, verdict, number, rules, place) for number in sorted(verdict.faults)]
     rows = _good_rows(data, found, verdict, layout, place.line)
@@ -126,7 +147,7 @@ def _window(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: b
         rows,
         held,
         int(verdict.blank.sum()),
-        shape.plain,
+        plain,
         int(span[longest]) if span.size else 1,
         place.line + int(found.records.line[longest]) if span.size else 0,
     )

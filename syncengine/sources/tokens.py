@@ -14,6 +14,7 @@ class Record:
     cells: tuple[str, ...]
     end: int  #: offset behind its line end, in characters
     whole: bool  #: a line end was seen, so that nothing is missing
+    clean: bool = True  #: no quote but where one belongs
 
     @property
     def blank(self) -> bool:
@@ -30,24 +31,28 @@ def records(text: str, separator: str) -> Iterator[Record]:
         at = record.end
 
 
-def split_record(text: str, separator: str) -> tuple[str, ...]:
-    """The cells of the first record of `text`."""
-    return _record(text, 0, separator, 0).cells
+def split_record(text: str, separator: str, *, limit: int | None = None) -> tuple[str, ...]:
+    """The cells of the first record of `text`, at most `limit` of them."""
+    return _record(text, 0, separator, 0, limit=limit).cells
 
 
-def _record(text: str, at: int, separator: str, line: int) -> Record:
-    cells = []
+def _record(text: str, at: int, separator: str, line: int, *, limit: int | None = None) -> Record:
+    cells: list[str] = []
+    clean = True
+    line_end = text.find("\n", at)
     while True:
-        cell, at = _quoted(text, at + 1) if text.startswith('"', at) else ("", at)
-        line_end = text.find("\n", at)
+        quoted = text.startswith('"', at)
+        cell, at = _quoted(text, at + 1) if quoted else ("", at)
+        if line_end < at:  # it was inside the quotes; looked for once a line, not once a cell
+            line_end = text.find("\n", at) if line_end >= 0 else -1
         stop = line_end if line_end >= 0 else len(text)
         found = text.find(separator, at, stop)
-        if found >= 0:
-            cells.append(cell + text[at:found])
-            at = found + 1
-            continue
-        cells.append(cell + text[at:stop].removesuffix("\r"))
-        return Record(line, tuple(cells), stop + (line_end >= 0), whole=line_end >= 0)
+        rest = text[at:found] if found >= 0 else text[at:stop].removesuffix("\r")
+        cells.append(cell + rest)
+        clean = clean and not (rest if quoted else '"' in rest)
+        if found < 0 or len(cells) == limit:
+            return Record(line, tuple(cells), stop + (line_end >= 0), whole=line_end >= 0, clean=clean)
+        at = found + 1
 
 
 def _quoted(text: str, at: int) -> tuple[str, int]:

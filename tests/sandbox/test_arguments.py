@@ -158,7 +158,7 @@ async def test_one_contact_of_a_wrong_type_refuses_them_all(contact: object, pos
     assert not sandbox.lists[DEFAULT_LIST].contacts
 
 
-@pytest.mark.parametrize("email", ["o'neil@example.com", '"two words"@example.com', "grüße@bücher.example", "a@b.c"])
+@pytest.mark.parametrize("email", ["o'neil@example.com", '"two words"@example.com', "grüße@bücher.example.com"])
 async def test_unusual_addresses_are_addresses(email: str, post: Post) -> None:
     sandbox = Sandbox()
     assert (await post(sandbox, "contacts/add", contacts=[{"email": email}])).json() == {"result": True}

@@ -1,6 +1,7 @@
 """Scripted faults: which requests they meet, what arrives, and whether the request was carried out."""
 
 import asyncio
+import gzip
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -53,7 +54,7 @@ async def add(post: Post, sandbox: Sandbox, email: str = "a@example.com", **more
         (Html(), 200, "text/html; charset=utf-8", "We will be back soon"),
         (RawBody(b"[]"), 200, "application/json", "[]"),
         (RawBody(b'{"result":', status=502, content_type="text/plain"), 502, "text/plain", '{"result":'),
-        (Redirect("http://attacker.example/x"), 307, "text/html; charset=utf-8", "307 Temporary Redirect"),
+        (Redirect("http://elsewhere.example.org/x"), 307, "text/html; charset=utf-8", "307 Temporary Redirect"),
     ],
 )
 async def test_something_else_arrives_in_place_of_the_answer(
@@ -76,9 +77,15 @@ async def test_retry_after_is_any_text(text: str, post: Post) -> None:
 
 @pytest.mark.anyio
 async def test_a_redirect_says_where_to(post: Post) -> None:
-    sandbox = Sandbox(faults=[Fault(what=Redirect("http://attacker.example/x", 302))])
+    sandbox = Sandbox(faults=[Fault(what=Redirect("http://elsewhere.example.org/x", 302))])
     reply = await add(post, sandbox)
-    assert (reply.status_code, reply.headers["location"]) == (302, "http://attacker.example/x")
+    assert (reply.status_code, reply.headers["location"]) == (302, "http://elsewhere.example.org/x")
+
+
+@pytest.mark.anyio
+async def test_bytes_may_come_encoded(post: Post) -> None:
+    sandbox = Sandbox(faults=[Fault(what=RawBody(gzip.compress(b"[1]"), encoding="gzip"))])
+    assert (await add(post, sandbox)).json() == [1]
 
 
 @pytest.mark.anyio
@@ -91,8 +98,9 @@ async def test_a_dropped_connection_gives_no_answer(when: When, applied: int, po
 
 
 @pytest.mark.anyio
-async def test_a_cut_answer_never_completes(post: Post) -> None:
-    sandbox = Sandbox(faults=[Fault(what=Truncate(missing=3))])
+@pytest.mark.parametrize("missing", [3, 1_000])
+async def test_a_cut_answer_never_completes(missing: int, post: Post) -> None:
+    sandbox = Sandbox(faults=[Fault(what=Truncate(missing=missing))])
     with pytest.raises(httpx.RemoteProtocolError):
         await add(post, sandbox)
     assert (added(sandbox), sandbox.log[0].status) == (1, 200)

@@ -122,12 +122,15 @@ def test_nothing_is_left_when_the_block_ends(sandbox: Sandbox) -> None:
 def test_a_request_in_flight_does_not_keep_the_server(sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(what=Hang(), times=None))
     started = time.monotonic()
-    with running(sandbox) as url:
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as connection:
+    with socket.socket() as connection:
+        with running(sandbox) as url:
+            host, port = url.removeprefix("http://").split(":")
+            connection.connect((host, int(port)))
             connection.sendall(f"POST {ADD} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
             eventually(lambda: sandbox.log)
+        assert connection.recv(1) == b""
     assert time.monotonic() - started < 10
+    assert sandbox.watch.in_flight == 0
 
 
 def test_who_leaves_in_the_middle_of_a_request_has_asked_for_nothing(sandbox: Sandbox) -> None:

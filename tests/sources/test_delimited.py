@@ -11,9 +11,15 @@ import pytest
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 def test_every_separator_line_end_and_quoting_gives_the_same_rows(sources, separator, line_end, quoting):
-    rows = [("1", "a@example.com", 'Ann "A", x; y|z\tw'), ("2", "b@example.com", "two\nlines"), ("3", "c@example.com", "")]
+    rows = [
+        ("1", "a@example.com", 'Ann "A", x; y|z\tw'),
+        ("2", "b@example.com", "two\nlines"),
+        ("3", "c@example.com", ""),
+    ]
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=separator, lineterminator=line_end, quoting=quoting).writerows([("Id", "Email", "Note"), *rows])
+    csv.writer(out, delimiter=separator, lineterminator=line_end, quoting=quoting).writerows(
+        [("Id", "Email", "Note"), *rows]
+    )
     read = sources.text(out.getvalue())
     assert read.columns == ("Id", "Email", "Note")
     assert read.rows == [rows[0], rows[1], ("3", "c@example.com", None)]
@@ -51,7 +57,15 @@ def test_s16_formula_text_is_read_unchanged(sources):
 
 
 def test_s9_what_can_be_sent_is_read_byte_for_byte(sources):
-    cells = ("\u2028", "\u202eabc", "e\u0301", "\U0001f382\U0001f468\u200d\U0001f469", "\x01\x1b", "\u00a0x\u00a0", "\ufeff")
+    cells = (
+        "\u2028",
+        "\u202eabc",
+        "e\u0301",
+        "\U0001f382\U0001f468\u200d\U0001f469",
+        "\x01\x1b",
+        "\u00a0x\u00a0",
+        "\ufeff",
+    )
     header = ",".join(f"c{number}" for number in range(len(cells)))
     read = sources.text(f"{header}\n{','.join(cells)}\n")
     assert read.rows == [cells]

@@ -1,0 +1,101 @@
+"""The state of a list, in memory."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.model import Outcome, Variable
+from syncengine.ports import Changes, ListState, SourceSeen
+from syncengine.snapshot import FrameSnapshot
+from syncengine.testing.journal import MemoryJournal
+
+
+class MemoryStateStore:
+    """A `StateStore` that forgets everything when it goes. `journal` is told when a run is finished."""
+
+    def __init__(self, journal: MemoryJournal, list_id: str = "memory") -> None:
+        self._journal = journal
+        self._list = list_id
+        self._generation = 0
+        self._variables: dict[str, Variable] = {}
+        self._refusals: dict[str, tuple[int, str, str, str]] = {}
+        self._seen: dict[str, SourceSeen] = {}
+        self.rows = pl.DataFrame(schema=SNAPSHOT_SCHEMA)
+        self.suppressed: list[str] = []
+
+    def current(self) -> ListState:
+        return ListState(self._list, self._generation, self.rows.height, None, "")
+
+    def snapshot(self) -> FrameSnapshot:
+        return FrameSnapshot(self.rows.lazy())
+
+    def variables(self) -> Mapping[str, Variable]:
+        return self._variables
+
+    def remember_variables(self, variables: Iterable[Variable], now: datetime, origin: str) -> None:  # noqa: ARG002
+        self._variables.update({variable.name: variable for variable in variables})
+
+    def refusals(self) -> pl.DataFrame:
+        return pl.DataFrame(
+            [
+                (key, fingerprint, "rejected-before" if outcome == Outcome.REJECTED else code, text or code)
+                for key, (fingerprint, outcome, code, text) in self._refusals.items()
+            ],
+            schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "refused_as": pl.String, "refused_with": pl.String},
+            orient="row",
+        )
+
+    def off(self) -> pl.Series:
+        return pl.Series("off", self.suppressed, dtype=pl.String)
+
+    def doubtful(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
+
+    def seen(self, job: str) -> SourceSeen | None:
+        return self._seen.get(job)
+
+    def commit(
+        self,
+        changes: Changes,
+        *,
+        run: str,
+        job: str,
+        saw: SourceSeen | None,
+        status: str,
+        result: str,
+        facts: Mapping[str, Any],
+        now: datetime,
+    ) -> ListState:
+        new = pl.concat([*(frame.collect() for frame in changes.upserts), self.rows.clear()])
+        left = pl.concat([new.select(KEY), *(frame.collect().select(KEY) for frame in changes.removed)])
+        kept = self.rows.join(left, on=KEY, how="anti")
+        for frame in changes.renewed:
+            renewed = frame.collect().select(KEY, pl.col(FINGERPRINT).alias("renewed"))
+            kept = (
+                kept.join(renewed, on=KEY, how="left")
+                .with_columns(pl.coalesce("renewed", FINGERPRINT).alias(FINGERPRINT))
+                .drop("renewed")
+            )
+        self.rows = pl.concat([kept, new]).sort(KEY_HASH, KEY)
+        self._generation += 1
+        for key in new[KEY]:
+            self._refusals.pop(key, None)
+        for key, fingerprint, outcome, code, text in changes.refused.iter_rows():
+            self._refusals[key] = (fingerprint, outcome, code, text)
+        if saw is not None:
+            self._seen[job] = SourceSeen(
+                saw.digest,
+                saw.rules,
+                saw.mapping,
+                self._generation,
+                saw.clean,
+                saw.rows,
+                saw.held,
+                saw.same,
+                saw.run,
+            )
+        self._journal.finish(run, result, facts, now, status=status)
+        return self.current()

@@ -1,0 +1,257 @@
+"""Which file is meant, whether it is still the one that was opened, and its digest."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import xxhash
+
+from syncengine.errors import SourceError
+from syncengine.sources.files import Identity, digest, local_file
+
+ROWS = "Email,Name\n" + "".join(f"a{number}@example.com,Ann\n" for number in range(2_000))
+
+
+def touch_until_noticed(path: Path, before: os.stat_result) -> None:
+    """The kernel's clock ticks every few milliseconds; a change within one tick can't be seen by anybody."""
+    while Identity.of(path.stat()) == Identity.of(before):
+        os.utime(path)
+
+
+def set_age(path: Path, seconds: int) -> Path:
+    os.utime(path, ns=(10**18 - seconds * 10**9,) * 2)
+    return path
+
+
+def test_a_glob_means_the_newest_file(sources):
+    for name, age in {"contacts-1.csv": 10, "contacts-2.csv": 5, "contacts-3.csv": 20}.items():
+        set_age(sources.write(name, f"Email\n{name}@example.com\n"), age)
+    read = sources.read("contacts-*.csv")
+    assert read.rows == [("contacts-2.csv@example.com",)]
+    assert read.described.files == ("contacts-2.csv",)
+    assert read.described.size == len("Email\ncontacts-2.csv@example.com\n")
+
+
+def test_of_files_of_one_age_the_last_name_is_the_newest(sources):
+    for name in ("b.csv", "c.csv", "a.csv"):
+        set_age(sources.write(name, f"Email\n{name}@example.com\n"), 5)
+    assert sources.read("*.csv").rows == [("c.csv@example.com",)]
+
+
+def test_all_files_of_a_glob_are_read_by_name_each_chunk_saying_which(sources):
+    sources.write("b.csv", "Email,Name\nb@example.com,Bob\n")
+    sources.write("a.csv", "Name;Email\nAnn;a@example.com\n")
+    sources.write("deep/c.csv", "Email,Name\nc@example.com,Cid\n")
+    read = sources.read("**/*.csv", pick="all")
+    assert read.columns == ("Name", "Email")
+    assert read.rows == [("Ann", "a@example.com"), ("Bob", "b@example.com"), ("Cid", "c@example.com")]
+    assert [chunk.file for chunk in read.chunks] == ["a.csv", "b.csv", "deep/c.csv"]
+    assert read.lines == [2, 2, 2]
+    assert read.described.files == ("a.csv", "b.csv", "deep/c.csv")
+
+
+def test_held_rows_of_several_files_have_the_columns_in_one_order(sources):
+    sources.write("a.csv", "Name,Email\nAnn,a@example.com\n")
+    sources.write("b.csv", "Email,Name\nb@example.com,Bob\nc@example.com\n")
+    read = sources.read("*.csv", pick="all")
+    assert read.held_cells == [(None, "c@example.com")]
+
+
+def test_files_with_other_columns_are_refused_and_the_difference_is_named(sources):
+    sources.write("a.csv", "Email,Name\na@example.com,Ann\n")
+    sources.write("b.csv", "Email,Phone,City\nb@example.com,1,Ulm\n")
+    error = sources.refusal("*.csv", pick="all")
+    assert error.code == "columns-differ"
+    assert error.why == "more: Phone, City; missing: Name"
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_itself(sources):
+    sources.write("a[1].csv", "Email\nx@example.com\n")
+    sources.write("a1.csv", "Email\ny@example.com\n")
+    assert sources.read("a[1].csv").rows == [("x@example.com",)]
+
+
+def test_an_absolute_path_and_one_through_a_parent_are_fine(sources):
+    path = sources.write("sub/a.csv", "Email\nx@example.com\n")
+    assert sources.read(path).rows == [("x@example.com",)]
+    assert sources.read("sub/../sub/a.csv").rows == [("x@example.com",)]
+
+
+def test_a_missing_file_is_answered_with_names_that_are_near(sources):
+    sources.write("contacts-2024.csv", "x")
+    error = sources.refusal("contact-2024.csv")
+    assert error.code == "no-file"
+    assert str(sources.folder / "contact-2024.csv") in error.why
+    assert error.fix == "there is: contacts-2024.csv"
+
+
+def test_a_glob_without_a_match_says_what_there_is(sources):
+    sources.write("contacts.csv", "x")
+    error = sources.refusal("contacts-*.csv")
+    assert error.what == "no file matches contacts-*.csv"
+    assert "contacts.csv" in error.fix
+    assert "no folder" in sources.refusal("nowhere/*.csv").fix
+
+
+@pytest.mark.parametrize("path", ["", "  ", "a\0b"])
+def test_s19_a_path_that_is_none_is_refused(sources, path):
+    assert sources.refusal(path).code == "no-path"
+
+
+def test_s19_a_folder_is_refused_with_a_glob_to_paste(sources):
+    sources.write("exports/a.csv", "x")
+    error = sources.refusal("exports")
+    assert error.code == "not-a-file"
+    assert error.fix == 'name the files in it: source = "exports/*.csv"'
+
+
+def test_s19_a_pipe_is_refused_and_nobody_waits_for_a_writer(sources):
+    os.mkfifo(sources.folder / "contacts.csv")
+    error = sources.refusal("contacts.csv")
+    assert error.code == "not-a-file"
+    assert "pipe" in error.what
+
+
+def test_s19_a_device_is_refused(sources):
+    assert sources.refusal("/dev/zero").code == "not-a-file"
+
+
+def test_s19_a_file_that_may_not_be_read_is_refused(sources):
+    path = sources.write("contacts.csv", ROWS)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    assert sources.refusal(path).code == "unreadable"
+
+
+def test_s19_a_path_through_a_file_and_one_that_is_too_long_are_refused(sources):
+    sources.write("contacts.csv", ROWS)
+    assert sources.refusal("contacts.csv/more.csv").code == "no-file"
+    assert sources.refusal("x" * 5_000).code == "unreadable"
+
+
+def test_s19_a_file_that_vanishes_after_it_was_opened_is_noticed(sources):
+    path = sources.write("contacts.csv", ROWS)
+    source = sources.open(path)
+    path.unlink()
+    for work in (lambda: list(source.chunks()), source.digest, source.verify_unchanged):
+        with pytest.raises(SourceError) as caught:
+            work()
+        assert caught.value.code in {"source-changed", "no-file"}
+
+
+def test_s1_a_file_truncated_while_it_is_read_is_noticed_before_the_next_chunk(sources):
+    path = sources.write("contacts.csv", ROWS)
+    chunks = sources.open(path, chunk_bytes=1_024).chunks()
+    next(chunks)
+    os.truncate(path, 5_000)
+    with pytest.raises(SourceError) as caught:
+        list(chunks)
+    assert caught.value.code == "source-changed"
+    assert "bytes when opened" in caught.value.why or "ended at byte" in caught.value.why
+
+
+def test_s2_a_file_that_grows_while_it_is_read_is_noticed(sources):
+    path = sources.write("contacts.csv", ROWS)
+    chunks = sources.open(path, chunk_bytes=1_024).chunks()
+    next(chunks)
+    with path.open("a") as out:
+        out.write("b@example.com,Bob\n")
+    with pytest.raises(SourceError) as caught:
+        list(chunks)
+    assert caught.value.code == "source-changed"
+
+
+def test_s2_a_file_that_is_overwritten_in_place_is_noticed_though_its_size_is_the_same(sources):
+    path = sources.write("contacts.csv", ROWS)
+    source = sources.open(path, chunk_bytes=1_024)
+    before = path.stat()
+    chunks = source.chunks()
+    next(chunks)
+    path.write_text(ROWS.replace("Ann", "Bob"))
+    touch_until_noticed(path, before)
+    with pytest.raises(SourceError) as caught:
+        list(chunks)
+    assert caught.value.code == "source-changed"
+
+
+def test_s2_a_file_that_is_replaced_is_noticed(sources):
+    path = sources.write("contacts.csv", ROWS)
+    source = sources.open(path, chunk_bytes=1_024)
+    chunks = source.chunks()
+    next(chunks)
+    shutil.copy(path, path.with_name("new.csv"))
+    path.with_name("new.csv").replace(path)
+    with pytest.raises(SourceError, match="changed") as caught:
+        list(chunks)
+    assert "another file has taken its place" in caught.value.why
+
+
+def test_s2_a_change_in_one_of_several_files_is_noticed(sources):
+    first, _ = sources.write("a.csv", ROWS), sources.write("b.csv", ROWS)
+    chunks = sources.open("*.csv", pick="all").chunks()
+    next(chunks)
+    os.truncate(first, 100)
+    with pytest.raises(SourceError) as caught:
+        list(chunks)
+    assert caught.value.code == "source-changed"
+
+
+def test_s3_an_edit_with_size_and_mtime_put_back_is_noticed(sources):
+    path = sources.write("contacts.csv", ROWS)
+    source = sources.open(path)
+    digest_before, before = source.digest(), path.stat()
+    path.write_text(ROWS.replace("Ann", "Bob"))
+    touch_until_noticed(path, before)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(SourceError) as caught:
+        source.verify_unchanged()
+    assert caught.value.code == "source-changed"
+    assert sources.open(path).digest() != digest_before
+
+
+def test_the_digest_is_of_names_sizes_and_bytes(sources):
+    path = sources.write("contacts.csv", ROWS)
+    found = sources.open(path).digest()
+    frame = b"12:contacts.csv:%d:" % len(ROWS)
+    assert found == "xxh3-128:" + xxhash.xxh3_128(frame + ROWS.encode()).hexdigest()
+    assert found == sources.open(path).digest()
+
+
+def test_no_two_lists_of_files_have_one_digest(sources):
+    ab = [sources.write("a.csv", "Email\nab"), sources.write("b.csv", "Email\n")]
+    a_b = [sources.write("one/a.csv", "Email\na"), sources.write("one/b.csv", "bEmail\n")]
+    swapped = [ab[1], ab[0]]
+    renamed = [shutil.copy(ab[0], sources.folder / "c.csv"), ab[1]]
+    lists = [ab, a_b, swapped, renamed, ab[:1], []]
+    digests = {digest([local_file(Path(path), sources.folder, wanted="x") for path in paths]) for paths in lists}
+    assert len(digests) == len(lists)
+
+
+def test_a_digest_is_refused_if_the_file_changes(sources):
+    path = sources.write("contacts.csv", ROWS)
+    source = sources.open(path)
+    with path.open("a") as out:
+        out.write("x")
+    with pytest.raises(SourceError) as caught:
+        source.digest()
+    assert caught.value.code == "source-changed"
+
+
+def test_an_untouched_source_is_verified(sources):
+    sources.open(sources.write("contacts.csv", ROWS)).verify_unchanged()
+
+
+def test_the_name_of_a_source_is_what_the_user_wrote(sources):
+    sources.write("contacts-1.csv", ROWS)
+    assert sources.open("contacts-*.csv").name == "contacts-*.csv"
+
+
+def test_an_explicit_format_is_a_promise_the_bytes_must_keep(sources):
+    path = sources.write("contacts.csv", ROWS)
+    assert sources.read(path, format="csv").columns == ("Email", "Name")
+    error = sources.refusal(path, format="parquet")
+    assert error.code == "format"
+    assert error.what == "contacts.csv is not parquet"
+    assert error.why == "by its bytes it is csv"
