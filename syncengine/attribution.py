@@ -13,7 +13,9 @@ from syncengine.catalogue import Reading, read_text
 from syncengine.normalise.addresses import address_key
 
 _FOREIGN = re.compile(r"[^\s<>()\[\],;:\"]+@[^\s<>()\[\],;:\"!?]+")
-_BEFORE = re.compile(r"[\w.%+'-]$")
+# What before a match shows that it is the end of a longer local part. An apostrophe counts only within one: elsewhere
+# it is a quotation mark, since no address that starts with one is ever sent.
+_BEFORE = re.compile(r"[\w.%+!#$&*/^~-]'?\Z|''\Z")
 _AFTER = re.compile(r"^(?:[\w-]|\.\w)")
 
 
@@ -62,7 +64,7 @@ class AddressBook:
             start = rest.find(spelling)
             while start >= 0:
                 end = start + len(spelling)
-                if _BEFORE.search(rest[:start][-1:]) or _AFTER.match(rest[end : end + 2]):
+                if _BEFORE.search(rest[max(0, start - 2) : start]) or _AFTER.match(rest[end : end + 2]):
                     start = rest.find(spelling, start + 1)
                     continue
                 found.add(position)
@@ -90,8 +92,9 @@ def attribute(errors: Sequence[str], group: Sequence[int], book: AddressBook) ->
 
 
 def _position(complaint: Complaint, book: AddressBook) -> int | None:
-    if complaint.reading.address is not None:
-        return book.find(complaint.reading.address)
+    position = None if complaint.reading.address is None else book.find(complaint.reading.address)
+    if position is not None:
+        return position
     mentioned = book.mentioned(complaint.text)
     return next(iter(mentioned)) if mentioned is not None and len(mentioned) == 1 else None
 

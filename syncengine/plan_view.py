@@ -10,7 +10,7 @@ import polars as pl
 from syncengine.frames import EMAIL, FIELDS, KEY, OP, ROW
 from syncengine.model import Op
 from syncengine.prepare import Prepared
-from syncengine.telemetry import mask_addresses
+from syncengine.redaction import mask_addresses
 
 SAMPLES: Final = 5
 DIFFERENCES_FILE: Final = "differences.csv"

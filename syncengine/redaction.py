@@ -1,12 +1,13 @@
-"""The token never leaves except in its header: wrapped here, and scrubbed from every text that could echo it."""
+"""What must not be shown: the token, wrapped here and scrubbed from every text that could echo it; and addresses."""
 
 import base64
-import json
 import re
-import urllib.parse
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn
 
 MASK: Final = "***"
+_ADDRESS: Final = re.compile(r"[^\s<>()\[\],;:\"'=]+@[^\s<>()\[\],;:\"']+")
 _TOKEN = re.compile(r"[\x21-\x7e]{8,512}")
 
 
@@ -45,30 +46,54 @@ class Secret:
         return hash((Secret, self._value))
 
 
-def _forms(secret: str) -> tuple[str, ...]:
-    """How a token may be written in a text that echoes it, longest first."""
-    forms = {
-        secret,
-        urllib.parse.quote(secret, safe=""),
-        json.dumps(secret)[1:-1],
-        base64.b64encode(secret.encode()).decode(),
-    }
-    return tuple(sorted(forms, key=len, reverse=True))
+@dataclass(frozen=True, slots=True)
+class _Echoes:
+    """How a token may be written where it is echoed: `plain` as it is and in base64, the patterns in any way."""
+
+    plain: tuple[bytes, bytes]
+    in_text: re.Pattern[str]
+    in_bytes: re.Pattern[bytes]
+
+
+@lru_cache(maxsize=8)
+def _echoes(secret: str) -> _Echoes:
+    """Each character may stand as it is, behind backslashes (PHP writes `\\/`), as `\\u0041` or as `%41`."""
+    encoded = base64.b64encode(secret.encode())
+    whole = f"{''.join(map(_spellings, secret))}|{re.escape(encoded.decode())}"
+    return _Echoes((secret.encode(), encoded), re.compile(whole), re.compile(whole.encode()))
+
+
+def _spellings(character: str) -> str:
+    # All backslashes in front are taken, never some: what is left of a JSON text must still be one. Bounded: a body of
+    # backslashes would take for ever.
+    percent = "".join(f"%{byte:02x}" for byte in character.encode())
+    return rf"(?:\\{{0,8}}{re.escape(character)}|\\{{1,8}}(?i:u{ord(character):04x})|(?i:{percent}))"
 
 
 def scrub(text: str, *secrets: Secret) -> str:
     """`text` without any of the secrets, in whatever of the usual encodings."""
     for secret in secrets:
-        for form in _forms(secret.reveal()):
-            if form and form in text:
-                text = text.replace(form, MASK)
+        if secret.reveal():
+            text = _echoes(secret.reveal()).in_text.sub(MASK, text)
     return text
 
 
 def scrub_bytes(body: bytes, secret: Secret) -> bytes:
-    """`body` without the secret. The raw form is looked for first: that is all an ordinary answer costs."""
-    if secret.reveal().encode() not in body and b"%" not in body and b"\\" not in body:
+    """`body` without the secret. Where nothing is escaped two searches are all it costs: 12 µs, not 220."""
+    if not secret.reveal():
         return body
-    for form in _forms(secret.reveal()):
-        body = body.replace(form.encode(), MASK.encode())
-    return body
+    echoes = _echoes(secret.reveal())
+    escaped = b"%" in body or b"\\" in body
+    if not escaped and not any(form in body for form in echoes.plain):
+        return body
+    return echoes.in_bytes.sub(MASK.encode(), body)
+
+
+def mask_addresses(text: str) -> str:
+    """`text` with every address cut to its first letter and domain: `a***@acme.com`."""
+    return _ADDRESS.sub(lambda match: match[0][0] + "***@" + match[0].rpartition("@")[2], text)
+
+
+def hide_addresses(text: str) -> str:
+    """`text` with no address left."""
+    return _ADDRESS.sub("<address>", text)

@@ -17,10 +17,9 @@ import structlog
 
 from syncengine.durable import PRIVATE_FILE, write_durably
 from syncengine.events import BatchSettled, ContactRefused, Event, RequestAnswered
-from syncengine.redaction import Secret, scrub
+from syncengine.redaction import Secret, hide_addresses, scrub
 
 KEY_FILE: Final = "log.key"
-_ADDRESS: Final = re.compile(r"[^\s<>()\[\],;:\"'=]+@[^\s<>()\[\],;:\"']+")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -35,16 +34,6 @@ def log_key(folder: Path) -> bytes:
     if not path.exists():
         write_durably(path, secrets.token_bytes(32))
     return path.read_bytes()
-
-
-def mask_addresses(text: str) -> str:
-    """`text` with every address cut to its first letter and domain: `a***@acme.com`."""
-    return _ADDRESS.sub(lambda match: match[0][0] + "***@" + match[0].rpartition("@")[2], text)
-
-
-def hide_addresses(text: str) -> str:
-    """`text` with no address left."""
-    return _ADDRESS.sub("<address>", text)
 
 
 class RunLog:

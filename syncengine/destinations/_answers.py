@@ -6,6 +6,7 @@ complete JSON object of the expected shape is no answer, whatever its status: a 
 """
 
 import json
+import re
 from typing import Any, Final, NoReturn
 
 from syncengine.catalogue import Family, read_text
@@ -15,6 +16,8 @@ from syncengine.model import Accepted, Answer, Call, Declined, Fatal, NoAnswer, 
 MAX_TEXT: Final = 500  #: characters of an error text that are kept
 MAX_ERRORS: Final = 10_000
 
+# Escape sequences act on the terminal they are shown on, and half a surrogate pair can't be written to any file.
+_UNFIT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _ERROR_KEYS: Final = ("error", "errors", "error_stack")
 _COUNTED: Final = frozenset({Call.UPDATE, Call.RENAME})
 _TEMPORARY: Final = frozenset({408, 425, 429})
@@ -40,8 +43,7 @@ def read_answer(reply: Reply, call: Call, contacts: int) -> Answer:
     if fatal is not None:
         return Fatal(read_text(fatal).code, fatal)
     if reply.status >= 500:
-        documented = errors and all(read_text(text).family is not Family.OTHER for text in errors)
-        return Declined(errors) if documented else _without_meaning(reply, "; ".join(errors))
+        return Declined(errors) if _all_documented(errors) else _without_meaning(reply, "; ".join(errors))
     if reply.status >= 400:
         return _refusal(reply, errors)
     return _counted(told, errors, contacts) if call in _COUNTED else _plain(told, errors)
@@ -52,9 +54,13 @@ def read_created(reply: Reply) -> Answer:
     return read_answer(reply, Call.ADD, 0)
 
 
+def _all_documented(errors: tuple[str, ...]) -> bool:
+    return bool(errors) and all(read_text(text).family is not Family.OTHER for text in errors)
+
+
 def _refusal(reply: Reply, errors: tuple[str, ...]) -> Answer:
-    if reply.status in {401, 403} and not errors:
-        return Fatal("token-refused", f"HTTP {reply.status}")
+    if reply.status in {401, 403} and not _all_documented(errors):
+        return _without_meaning(reply, "; ".join(errors))  # taken for verdicts, such words would reject everybody
     return Declined(errors) if errors else _without_meaning(reply, "")
 
 
@@ -100,11 +106,17 @@ def _counted(told: dict[str, Any], errors: tuple[str, ...], contacts: int) -> An
 
 
 def _is_true(result: Any) -> bool:
-    return result is True or (isinstance(result, int) and result == 1) or result in {"true", "1"}
+    match result:
+        case bool() | int():
+            return result == 1
+        case str():
+            return result in {"true", "1"}
+        case _:
+            return False
 
 
 def _errors(told: dict[str, Any]) -> tuple[str, ...]:
-    """Texts of every error container, in order, each cut to `MAX_TEXT`."""
+    """Texts of every error container, in order, each cut to `MAX_TEXT` and fit to be shown and stored."""
     texts: list[str] = []
     for key in _ERROR_KEYS:
         content = told.get(key)
@@ -117,7 +129,7 @@ def _errors(told: dict[str, Any]) -> tuple[str, ...]:
         texts += content
     if len(texts) > MAX_ERRORS:
         raise _WrongShapeError(f"{len(texts)} errors in one answer")
-    return tuple(text[:MAX_TEXT] for text in texts)
+    return tuple(_UNFIT.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_TEXT]) for text in texts)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

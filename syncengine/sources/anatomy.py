@@ -77,6 +77,10 @@ class Lines:
         returns = where(text, CR)
         self.newlines = newlines
         self.starts, self.stops = _bounds(places_of(newlines), self.size, ended=ended)
+        length = self.stops - self.starts
+        self.blank: Flags = length == 0
+        one = np.flatnonzero(length == 1)
+        self.blank[one] = text[self.starts[one]] == CR
         self._edges = np.append(self.starts, self.stops[-1:])  # nothing that is counted stands on a line end
         self.odd: Flags = (count_between(quotes, self._edges) & 1).astype(np.bool_)
         turns = mark(self.size, self.stops[self.odd & (self.stops < self.size)])
@@ -149,8 +153,7 @@ def _bounds(newlines: Places, size: int, *, ended: bool) -> tuple[Places, Places
 
 def _whole_rows(lines: Lines, columns: int) -> Flags:
     """Lines that are a row with every field, read on their own."""
-    filled = lines.stops > lines.starts
-    whole: Flags = ~lines.odd & ~lines.wrong_outside & filled & (lines.fields_outside == columns)
+    whole: Flags = ~lines.odd & ~lines.wrong_outside & ~lines.blank & (lines.fields_outside == columns)
     return whole
 
 

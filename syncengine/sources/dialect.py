@@ -15,6 +15,7 @@ SEPARATORS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 SAMPLE_ROWS: Final = 50
 
 _DECLARATION: Final = re.compile(r'"?sep=([^"\r\n])"?\r?\n', re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"[^"]*"')
 _UNUSUAL: Final = "^~:#\x01\x1e\x1f"  # separators nobody looks for, worth a word when one fits
 _TITLES: Final = 10  #: lines before a header that may still be a title
 
@@ -167,8 +168,11 @@ def _line_ends(text: str) -> str:
 
 
 def _refuse_lone_returns(text: str, shown: str) -> None:
-    feeds = text.count("\n")
-    lone = text.count("\r") - text.count("\r\n")
+    if text.count("\r") <= 2 * text.count("\n"):
+        return
+    outside = _QUOTED.sub("", text)  # inside quotes they are text
+    feeds = outside.count("\n")
+    lone = outside.count("\r") - outside.count("\r\n")
     if lone and lone > 2 * feeds:
         raise SourceError(
             f"{shown} has the line ends of old Macs",

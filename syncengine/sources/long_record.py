@@ -33,14 +33,17 @@ def dissect_one(data: bytes, *, separator: int, columns: int, ended: bool, whole
     end, state = find_end(data, separator, ended=ended)
     if state is End.LINE:
         return _one(data, separator, end, broken=False)
-    if state is End.OPEN and not ended and not whole:
+    if state is End.ENDLESS or (state is End.OPEN and not ended and not whole):
         return Dissection(_nothing(), 0, 0, _NONE)
+    line_end = data.find(b"\n") + 1
+    if state is End.BROKEN and line_end and not data.count(b'"', 0, line_end) % 2:
+        return _one(data, separator, line_end, broken=True)  # as `anatomy` has it: the damage ends with the line
     found = resume(data, separator=separator, columns=columns, ended=ended, window=window)
     if found is not None:
         return _one(data, separator, found[0], broken=True)
     if ended:
         return _one(data, separator, len(data), broken=True)
-    if whole and state is not End.ENDLESS:
+    if whole:
         return _one(data, separator, len(data), broken=True, lost=True)
     return Dissection(_nothing(), 0, 0, _NONE)
 

@@ -207,7 +207,9 @@ class _Scan:
 
     def _blank_lines(self) -> bool:
         """In one column a blank line counts like a row; only there the totals can't tell."""
-        return self.data.startswith((b"\n", b"\r\n")) or b"\n\n" in self.data or b"\n\r\n" in self.data
+        data = self.data
+        at_edge = data.startswith((b"\n", b"\r\n")) or data.endswith(b"\n\r") or data == b"\r"
+        return at_edge or b"\n\n" in data or b"\n\r\n" in data
 
     def _scarred(self) -> bool:
         """Whether U+FFFD is in it, the scar of a wrong decoding. Its first byte alone is rare, and found fast."""

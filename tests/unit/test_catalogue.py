@@ -122,7 +122,7 @@ def test_words_that_end_a_run_do_so_only_as_the_whole_text(text: str) -> None:
         ("Variable name city not found in defined email list variables! Try to add it first!", False),
     ],
 )
-def test_a_variable_that_is_there_is_told_from_other_refusals(text: str, expected: bool) -> None:
+def test_a_variable_that_is_there_is_told_from_other_refusals(text: str, *, expected: bool) -> None:
     assert says_variable_exists(text) is expected
 
 
@@ -140,7 +140,9 @@ def test_a_code_that_holds_a_row_is_explained(code: str) -> None:
     assert BY_CODE[code].stage is Stage.HELD
 
 
-@pytest.mark.parametrize("code", sorted({text.code for text in TEXTS if text.family not in {Family.FATAL, Family.LIMIT}}))
+@pytest.mark.parametrize(
+    "code", sorted({text.code for text in TEXTS if text.family not in {Family.FATAL, Family.LIMIT}})
+)
 def test_a_code_that_a_text_gives_a_contact_is_explained(code: str) -> None:
     assert BY_CODE[code].stage is Stage.REJECTED
 
