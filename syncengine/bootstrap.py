@@ -32,6 +32,7 @@ from syncengine.first_rows import FirstRows
 from syncengine.frames import CODE, KEY, REASON, ROW
 from syncengine.guards import Guards
 from syncengine.journal import Journal
+from syncengine.keyed import contact_key_of
 from syncengine.ledger import open_ledger
 from syncengine.lock import locked
 from syncengine.model import OnMissing
@@ -44,7 +45,7 @@ from syncengine.sources import SourceOptions, open_source
 from syncengine.state import StateStore
 from syncengine.stopping import StopSwitch, stopped_by_signals
 from syncengine.sync import Ended, Pace, Parts, plan_report, sync
-from syncengine.telemetry import RunLog, log_key
+from syncengine.telemetry import RunLog
 from syncengine.understanding import understand
 
 T = TypeVar("T")
@@ -220,21 +221,33 @@ class JobEnd:
 
 
 def sync_jobs(
-    workshop: Workshop, jobs: Sequence[Job], screen: Screen, *, wait_lock: float = 0.0, fresh: bool = False
+    workshop: Workshop,
+    jobs: Sequence[Job],
+    screen: Screen,
+    *,
+    wait_lock: float = 0.0,
+    fresh: bool = False,
+    given: Path | None = None,
 ) -> list[JobEnd]:
-    """Run jobs one after the other. Raises LockError and StateError; what ends a single job is in its `JobEnd`."""
+    """Run jobs one after the other. Raises LockError and StateError; what ends a single job is in its `JobEnd`.
+
+    fresh   drop the plans of unfinished runs first
+    given   carry out exactly the plan in this folder
+    """
     workshop.token()  # a missing token is told before anything else is done
     with open_session(workshop, wait_lock=wait_lock) as session:
-        return anyio.run(functools.partial(_run_jobs, session, jobs, screen, fresh=fresh))
+        return anyio.run(functools.partial(_run_jobs, session, jobs, screen, fresh=fresh, given=given))
 
 
-async def _run_jobs(session: Session, jobs: Sequence[Job], screen: Screen, *, fresh: bool) -> list[JobEnd]:
+async def _run_jobs(
+    session: Session, jobs: Sequence[Job], screen: Screen, *, fresh: bool, given: Path | None
+) -> list[JobEnd]:
     ends = []
     stop = StopSwitch()
     async with stopped_by_signals(stop, on_stop=screen.stopping):
         for job in jobs:
             try:
-                ended = await sync_job(session, job, screen, stop, fresh=fresh)
+                ended = await sync_job(session, job, screen, stop, fresh=fresh, given=given)
                 problem = ended.problem or _interruption(stop, ended)
                 end = JobEnd(job.name, ended.report, problem)
             except SyncEngineError as error:
@@ -264,7 +277,9 @@ def _interruption(stop: StopSwitch, ended: Ended) -> SyncEngineError | None:
     return InterruptedRunError(f"stopped by {stop.reason}", signal_number=stop.signal_number, fix=fix, sent=sent)
 
 
-async def sync_job(session: Session, job: Job, screen: Screen, stop: StopSwitch, *, fresh: bool = False) -> Ended:
+async def sync_job(
+    session: Session, job: Job, screen: Screen, stop: StopSwitch, *, fresh: bool = False, given: Path | None = None
+) -> Ended:
     """One run of one job, with its log. Raises as `sync.sync` does."""
     workshop = session.workshop
     account, overrides = workshop.loaded.config.account, workshop.overrides
@@ -293,7 +308,7 @@ async def sync_job(session: Session, job: Job, screen: Screen, stop: StopSwitch,
         observe,
     )
     try:
-        ended = await sync(parts, fresh=fresh)
+        ended = await sync(parts, fresh=fresh, given=given)
         logs.end(ended)
     finally:
         logs.close()
@@ -346,7 +361,7 @@ class _Logs:
             prepared.plan.folder / "log.jsonl",
             run=prepared.run,
             job=self.job.name,
-            contact_key=log_key(self.session.workshop.state_folder),
+            contact_key=contact_key_of(self.session.workshop.state_folder),
             tokens=(self.token,),
             show_pii=self.session.workshop.show_pii,
         )

@@ -16,7 +16,7 @@ import polars as pl
 from syncengine.catalogue import sent_again
 from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
-from syncengine.fold import fold
+from syncengine.fold import fold, replaced_keys, snapshot_rows
 from syncengine.frames import BATCH, FINGERPRINT, KEY
 from syncengine.html_report import render
 from syncengine.model import Op, Outcome
@@ -83,6 +83,9 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime) -> Chang
             removed.add(change.removed)
             refused.append(change.refused)
             doubtful.append(_doubtful(rows, given_up))
+    for rows in prepared.plan.rekeyed():
+        upserts.add(snapshot_rows(rows, origin="sync", at=now))
+        removed.add(replaced_keys(rows))
     same = prepared.plan.same()
     return Changes(
         upserts.frames(),

@@ -26,9 +26,11 @@ from syncengine.frames import (
     KEY_HASH,
     KNOWN,
     LEFT_SOURCE,
+    LEVEL,
     NAME,
     OP,
     ORDINAL,
+    REPLACES,
     ROW,
     SOURCE,
     VARIABLE_LIST,
@@ -59,6 +61,8 @@ CHANGE_COLUMNS = (
     VARIABLES,
     AFTER,
     FIELDS,
+    LEVEL,
+    REPLACES,
     KNOWN_FINGERPRINT,
 )
 
@@ -79,7 +83,7 @@ def diff(
     """Every desired contact with its `op`: add, update, rename or "same", and what differs. In order of `ordinal`.
 
     desired    DESIRED without held rows, key unique
-    snapshot   SNAPSHOT rows of these keys (others are ignored) with their `address`, key unique
+    snapshot   SNAPSHOT rows of these keys (others are ignored), key unique
     named      whether a column feeds the name; where none does, the name the list has stays
     off        addresses known to have unsubscribed, complained, hard-bounced or been removed
 
@@ -140,6 +144,7 @@ def departures(gone: pl.DataFrame, op: Op) -> pl.DataFrame:
         VARIABLES,
         pl.col(VARIABLES).alias(AFTER),
         lowered if op is Op.UNSUBSCRIBE else _no_fields(),
+        *_no_ties(),
         pl.col(FINGERPRINT).alias(KNOWN_FINGERPRINT),
     ).sort(KEY)
 
@@ -161,11 +166,17 @@ def _additions(strangers: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.D
         pl.col(EMAIL).alias(CONTACT),
         variable_json([(rule.name, pl.col(variable_column(rule.name))) for rule in rules]).alias(VARIABLES),
         _no_fields(),
+        *_no_ties(),
     ).select(*(pl.col(VARIABLES).alias(AFTER) if name == AFTER else pl.col(name) for name in CHANGE_COLUMNS))
 
 
 def _no_fields() -> pl.Expr:
     return pl.lit([], FIELD_LIST).alias(FIELDS)
+
+
+def _no_ties() -> tuple[pl.Expr, pl.Expr]:
+    """Nobody has to go first, and nobody is taken over from: `claims` may find otherwise."""
+    return pl.lit(0, pl.UInt32).alias(LEVEL), pl.lit(None, pl.String).alias(REPLACES)
 
 
 def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.DataFrame:
@@ -202,6 +213,7 @@ def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> p
             pl.col(VARIABLES).fill_null("[]"),
             pl.col(AFTER).fill_null("[]"),
             pl.coalesce(FIELDS, pl.lit([], FIELD_LIST)).alias(FIELDS),
+            *_no_ties(),
         )
         .select(CHANGE_COLUMNS)
     )

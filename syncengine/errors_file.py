@@ -18,10 +18,10 @@ from syncengine.durable import drafted
 from syncengine.fold import VERDICT_SCHEMA, with_positions
 from syncengine.frames import BATCH, CODE, EMAIL, KEY, POSITION, REASON, ROW, SOURCE
 from syncengine.frozen import FrozenPlan
+from syncengine.guarded import guarded
 from syncengine.model import Outcome
 
 HEAD: Final = (ROW, KEY, EMAIL, "stage", CODE, REASON)
-_FORMULA: Final = r"^[\s\"'\x00]*[=+\-@\t\r＝＋－＠]"
 
 Verdicts = Sequence[tuple[int, int, str, str, str]]
 
@@ -68,13 +68,9 @@ def _shaped(entries: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     cells = [pl.col(SOURCE).struct.field(column) if has_source else pl.lit(None, pl.String) for column in columns]
     return entries.select(
         pl.col(ROW).cast(pl.UInt64),
-        *(_guarded(pl.col(name)).alias(name) for name in HEAD[1:]),
-        *(_guarded(cell).alias(f"source:{number}") for number, cell in enumerate(cells)),
+        *(guarded(pl.col(name)).alias(name) for name in HEAD[1:]),
+        *(guarded(cell).alias(f"source:{number}") for number, cell in enumerate(cells)),
     )
-
-
-def _guarded(cell: pl.Expr) -> pl.Expr:
-    return pl.when(cell.str.contains(_FORMULA)).then("'" + cell).otherwise(cell)
 
 
 def _header(names: Sequence[str]) -> bytes:

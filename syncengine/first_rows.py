@@ -7,9 +7,9 @@ from syncengine.ports import Chunk, Description, Source
 _MARK = "first-"
 
 
-def is_trial(digest: str) -> bool:
-    """Whether a digest is that of a source cut to its first rows."""
-    return digest.startswith(_MARK)
+def trial_of(digest: str) -> str:
+    """What the digest of a source cut to its first rows begins with; empty for that of a whole source."""
+    return digest[: digest.index(":") + 1] if digest.startswith(_MARK) else ""
 
 
 class FirstRows:

@@ -7,6 +7,7 @@ import polars as pl
 
 from syncengine.frames import (
     ACTIVE,
+    ADDRESS,
     AFTER,
     BATCH,
     CONFIRMED_AT,
@@ -18,10 +19,12 @@ from syncengine.frames import (
     OP,
     ORIGIN,
     POSITION,
+    REPLACES,
     SNAPSHOT_SCHEMA,
     VARIABLES,
 )
 from syncengine.model import Op, Outcome
+from syncengine.normalise.rows import key_hashes
 
 VERDICT_SCHEMA = {
     BATCH: pl.UInt32,
@@ -59,10 +62,22 @@ def fold(rows: pl.DataFrame, verdicts: pl.DataFrame, settled: pl.Series, *, orig
     confirmed = pl.col("outcome").is_null() | (pl.col("outcome") == Outcome.CONFIRMED.value)
     left = (pl.col(OP) == Op.REMOVE.value) | (pl.col("code") == "gone")
     present = judged.filter(confirmed & ~left.fill_null(value=False))
-    upserts = present.select(
+    return Folded(
+        snapshot_rows(present, origin=origin, at=at),
+        pl.concat(
+            [judged.filter(confirmed & left.fill_null(value=False)).select(KEY, KEY_HASH), replaced_keys(present)]
+        ),
+        judged.filter(~confirmed).select(KEY, FINGERPRINT, "outcome", "code", "text"),
+    )
+
+
+def snapshot_rows(changes: pl.DataFrame, *, origin: str, at: datetime) -> pl.DataFrame:
+    """CHANGE rows that are on the list now, as SNAPSHOT."""
+    rows = changes.select(
         KEY,
         KEY_HASH,
         EMAIL,
+        ADDRESS,
         NAME,
         ACTIVE,
         pl.col(AFTER).alias(VARIABLES),
@@ -70,8 +85,10 @@ def fold(rows: pl.DataFrame, verdicts: pl.DataFrame, settled: pl.Series, *, orig
         pl.lit(origin).alias(ORIGIN),
         pl.lit(at).dt.convert_time_zone("UTC").dt.cast_time_unit("us").alias(CONFIRMED_AT),
     )
-    return Folded(
-        upserts.select(pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items()),
-        judged.filter(confirmed & left.fill_null(value=False)).select(KEY, KEY_HASH),
-        judged.filter(~confirmed).select(KEY, FINGERPRINT, "outcome", "code", "text"),
-    )
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items())
+
+
+def replaced_keys(changes: pl.DataFrame) -> pl.DataFrame:
+    """KEY, KEY_HASH that contacts of CHANGE had before."""
+    replaced = changes.select(pl.col(REPLACES).alias(KEY)).drop_nulls()
+    return replaced.with_columns(key_hashes(replaced[KEY]).alias(KEY_HASH))

@@ -6,12 +6,13 @@
                what a row asks for; `ordinal` counts the rows of the whole source, `row` is what people see; `email`
                is the address as spelled, `address` its normal form; `code` says why it is held, null if it is not;
                `source` is the raw row (struct)
-    SNAPSHOT   key, key_hash, email, name, active, variables, fingerprint, origin, confirmed_at
+    SNAPSHOT   key, key_hash, email, address, name, active, variables, fingerprint, origin, confirmed_at
                what the list holds, as far as confirmed; key unique
     CHANGE     ordinal, row, key, key_hash, email, address, name, active, fingerprint, source,
-               op, known, contact, variables, after, fields
+               op, known, contact, variables, after, fields, level, replaces
                one per contact; `contact` is the address the list has, `variables` what is sent (JSON, the API's
-               form), `after` what the list holds then, `fields` the differences as list of {field, before, after}
+               form), `after` what the list holds then, `fields` the differences as list of {field, before, after};
+               renames of one `level` do not wait for each other; `replaces` is the key this contact had before
 
     HELD       ordinal, row, key, email, code, reason, source           a row that is not sent, and why
 
@@ -43,6 +44,8 @@ KNOWN: Final = "known"
 CONTACT: Final = "contact"
 AFTER: Final = "after"
 FIELDS: Final = "fields"
+LEVEL: Final = "level"
+REPLACES: Final = "replaces"
 FRAGMENT: Final = "fragment"
 BATCH: Final = "batch"
 POSITION: Final = "position"
@@ -65,6 +68,7 @@ SNAPSHOT_SCHEMA: Final = pl.Schema(
         KEY: pl.String(),
         KEY_HASH: pl.UInt64(),
         EMAIL: pl.String(),
+        ADDRESS: pl.String(),
         NAME: pl.String(),
         ACTIVE: pl.Boolean(),
         VARIABLES: pl.String(),

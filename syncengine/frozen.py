@@ -1,30 +1,31 @@
 """The folder of a run: its plan in Parquet files, frozen by a manifest before the first request.
 
     runs/<run id>/plan/<number>-<wave>.parquet    CHANGE rows with `fragment`, whole batches but for a wave's last
-    runs/<run id>/plan/held-<number>.parquet      HELD rows
-    runs/<run id>/plan/same-<number>.parquet      key and new fingerprint of contacts there is nothing to send for
+    runs/<run id>/plan/<number>-held.parquet      HELD rows
+    runs/<run id>/plan/<number>-same.parquet      key and new fingerprint of contacts there is nothing to send for
+    runs/<run id>/plan/<number>-rekey.parquet     contacts there is nothing to send for, under the key they have now
     runs/<run id>/run.json                        the manifest: without it there is no plan
 
 A plan is carried out wave by wave: unsubscribes, renames (chains tail first), updates, adds, removals.
 """
 
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from syncengine.durable import file_digest, make_private_folder, sync_file, sync_folder, write_durably
+from syncengine.durable import PRIVATE_FILE, file_digest, make_private_folder, sync_file, sync_folder, write_durably
 from syncengine.errors import StateError
-from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, OP
+from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, LEVEL, OP
 from syncengine.model import Op
 
 MANIFEST: Final = "run.json"
 PLAN_FOLDER: Final = "plan"
-LEVEL: Final = "level"  #: of a rename: links of a chain are carried out one after the other
 
 
 ROWS_PER_FILE: Final = 50_000
@@ -64,6 +65,7 @@ class FrozenPlan:
     waves: tuple[Wave, ...]
     held_files: tuple[PlanFile, ...]
     same_files: tuple[PlanFile, ...]
+    rekey_files: tuple[PlanFile, ...]
     facts: Mapping[str, Any]
 
     @property
@@ -94,9 +96,15 @@ class FrozenPlan:
         paths = [self.folder / PLAN_FOLDER / file.name for file in self.same_files]
         return pl.scan_parquet(paths) if paths else None
 
+    def rekeyed(self) -> Iterator[pl.DataFrame]:
+        """CHANGE rows of contacts that are known under another key now, a file at a time."""
+        for file in self.rekey_files:
+            yield pl.read_parquet(self.folder / PLAN_FOLDER / file.name)
+
     def verify(self) -> None:
         """Raises StateError if a file of the plan is missing or not what was frozen."""
-        for file in (*(file for wave in self.waves for file in wave.files), *self.held_files, *self.same_files):
+        planned = (file for wave in self.waves for file in wave.files)
+        for file in (*planned, *self.held_files, *self.same_files, *self.rekey_files):
             path = self.folder / PLAN_FOLDER / file.name
             if not path.is_file() or file_digest(path) != file.digest:
                 raise StateError(
@@ -106,6 +114,19 @@ class FrozenPlan:
                     code="plan-damaged",
                     sent="nothing more was sent",
                 )
+
+    def copy_to(self, folder: Path) -> "FrozenPlan":
+        """The same plan in another folder, whole before its manifest is there."""
+        make_private_folder(folder / PLAN_FOLDER)
+        for file in sorted((self.folder / PLAN_FOLDER).iterdir()):
+            copy = folder / PLAN_FOLDER / file.name
+            shutil.copyfile(file, copy)
+            copy.chmod(PRIVATE_FILE)
+            sync_file(copy)
+        sync_folder(folder / PLAN_FOLDER)
+        copied = replace(self, folder=folder)
+        write_durably(folder / MANIFEST, _manifest(copied))
+        return copied
 
 
 @dataclass(slots=True)
@@ -119,6 +140,7 @@ class PlanWriter:
     _files: dict[tuple[int, int, bool, Op], list[PlanFile]] = field(default_factory=lambda: defaultdict(list))
     _held: list[PlanFile] = field(default_factory=list)
     _same: list[PlanFile] = field(default_factory=list)
+    _rekeyed: list[PlanFile] = field(default_factory=list)
     _number: int = 0
 
     def __post_init__(self) -> None:
@@ -130,10 +152,11 @@ class PlanWriter:
     def refresh(self, rows: pl.DataFrame) -> None:
         self._same.append(self._write("same", rows.select(KEY, KEY_HASH, FINGERPRINT)))
 
+    def rekey(self, rows: pl.DataFrame) -> None:
+        self._rekeyed.append(self._write("rekey", rows))
+
     def change(self, changes: pl.DataFrame) -> None:
         rows = changes.with_columns(self.encode(changes).alias(FRAGMENT))
-        if LEVEL not in rows.columns:
-            rows = rows.with_columns(pl.lit(0, pl.UInt32).alias(LEVEL))
         for (op, known, level), group in rows.partition_by(OP, KNOWN, LEVEL, as_dict=True, maintain_order=True).items():
             wave = (_WAVE_ORDER[Op(op)], int(level), not known, Op(op))
             self._waiting[wave].append(group.drop(LEVEL))
@@ -144,7 +167,13 @@ class PlanWriter:
         for wave in list(self._waiting):
             self._flush(wave, least=1)
         plan = FrozenPlan(
-            self.folder, self.batch_size, self._waves(), tuple(self._held), tuple(self._same), dict(facts)
+            self.folder,
+            self.batch_size,
+            self._waves(),
+            tuple(self._held),
+            tuple(self._same),
+            tuple(self._rekeyed),
+            dict(facts),
         )
         sync_folder(self.folder / PLAN_FOLDER)
         write_durably(self.folder / MANIFEST, _manifest(plan))
@@ -199,6 +228,7 @@ def open_plan(folder: Path) -> FrozenPlan:
             waves,
             _files(manifest["held_files"]),
             _files(manifest["same_files"]),
+            _files(manifest["rekey_files"]),
             manifest["facts"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -221,6 +251,7 @@ def _manifest(plan: FrozenPlan) -> bytes:
         "waves": [asdict(wave) for wave in plan.waves],
         "held_files": [asdict(file) for file in plan.held_files],
         "same_files": [asdict(file) for file in plan.same_files],
+        "rekey_files": [asdict(file) for file in plan.rekey_files],
         "facts": plan.facts,
     }
     return json.dumps(content, indent=1, ensure_ascii=False).encode()

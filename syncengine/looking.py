@@ -8,7 +8,7 @@ import polars as pl
 
 from syncengine.bootstrap import Workshop
 from syncengine.config.model import Job
-from syncengine.frames import ACTIVE, EMAIL, KEY, VARIABLES
+from syncengine.frames import ACTIVE, ADDRESS, KEY, VARIABLES
 from syncengine.ledger import read_ledger
 from syncengine.normalise.addresses import address_key
 from syncengine.state import StateStore
@@ -27,11 +27,7 @@ def look_at_contact(workshop: Workshop, job: Job, email: str) -> dict[str, Any] 
         if path is None:
             return None
         wanted = address_key(email)
-        rows = (
-            pl.scan_parquet(path)
-            .filter((pl.col(KEY) == wanted) | (pl.col(EMAIL).str.to_lowercase() == email.strip().lower()))
-            .collect()
-        )
+        rows = pl.scan_parquet(path).filter((pl.col(KEY) == email) | (pl.col(ADDRESS) == wanted)).collect()
     if rows.is_empty():
         return None
     row = rows.row(0, named=True)

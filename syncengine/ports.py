@@ -87,6 +87,10 @@ class PlanSink(Protocol):
         """CHANGE rows with op "same": nothing to send, but their fingerprint is new to the state."""
         ...
 
+    def rekey(self, rows: pl.DataFrame) -> None:
+        """CHANGE rows with op "same" and `replaces`: nothing to send, but their key is a new one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -184,6 +188,14 @@ class SourceSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Who asked to be erased: HMAC-SHA256 of addresses under `secret` (hex); both empty where nobody did."""
+
+    tombstones: pl.Series
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """The snapshot in force of one list."""
 
@@ -200,7 +212,7 @@ class Changes:
 
     upserts   SNAPSHOT rows that replace or join those of the same key
     renewed   KEY, KEY_HASH, FINGERPRINT of contacts whose content stays and whose fingerprint is new
-    removed   KEY, KEY_HASH of contacts the list no longer has
+    removed   KEY, KEY_HASH of contacts the list no longer has, or no longer under this key
     refused   KEY, FINGERPRINT, outcome, code, text: content not to be sent again
     doubtful  KEY, FINGERPRINT, until: contacts an abandoned request may still change, until that Unix time
     """
@@ -237,6 +249,10 @@ class StateStore(Protocol):
 
     def off(self) -> pl.Series:
         """Addresses (normal form) whose owners must not get mail, by the service's own word."""
+        ...
+
+    def forgotten(self) -> Forgotten:
+        """Who asked to be erased."""
         ...
 
     def doubtful(self) -> pl.DataFrame:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from syncengine.durable import make_private_folder
-from syncengine.errors import GuardError
+from syncengine.errors import ConfigError, GuardError
 from syncengine.errors_file import write_errors
+from syncengine.first_rows import trial_of
 from syncengine.frozen import Encode, FrozenPlan, PlanWriter, open_plan
 from syncengine.guards import Guards, check_held, check_missing, check_rows
 from syncengine.model import Consent, Mode, OnMissing
@@ -133,7 +134,7 @@ def draw_up(
         facts = make_plan(
             source,
             snapshot,
-            Memory(state.refusals(), state.off()),
+            Memory(state.refusals(), state.off(), state.forgotten()),
             Intent(understood.mapping, job.mode, job.consent),
             leavers,
             writer,
@@ -160,6 +161,34 @@ def draw_up(
     write_errors(prepared.plan, [], folder / ERRORS_FILE, prepared.columns)
     _check(job, facts, seen, run)
     return prepared
+
+
+def take_over(
+    job: JobTerms, understood: Understood, state: StateStore, *, given: Path, run: str, folder: Path
+) -> Prepared:
+    """The plan that `plan --out` left in `given`, as the plan of a run of its own. Raises ConfigError if it is stale:
+    a plan holds for the state, the file and the rules it was made from, and no other.
+    """
+    plan = open_plan(given)
+    plan.verify()
+    facts = plan.facts
+    digest = understood.source.digest()
+    trial = trial_of(facts["source_digest"])
+    stale = {
+        f"it was made for the job {facts['job']}": facts["job"] != job.name or facts["list"] != job.list_id,
+        "the state of the list has changed since": facts["generation"] != state.current().generation,
+        "the source has changed since": facts["source_digest"] != (f"{trial}{digest}" if trial else digest),
+        "the config has changed since": facts["rules"] != understood.digest,
+    }
+    reasons = [reason for reason, is_so in stale.items() if is_so]
+    if reasons:
+        raise ConfigError(
+            f"the plan in {given} is stale",
+            why="; ".join(reasons),
+            fix=f"make a new one: syncengine plan {job.name} --out {given}",
+            code="plan-stale",
+        )
+    return _prepared(run, plan.copy_to(folder), resumed=False, done=frozenset())
 
 
 def _check(job: JobTerms, facts: PlanFacts, seen: SourceSeen | None, run: str) -> None:

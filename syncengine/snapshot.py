@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from syncengine.frames import ADDRESS, EMAIL, FINGERPRINT, KEY_HASH, LEFT_SOURCE, SNAPSHOT_SCHEMA
-from syncengine.normalise.addresses import examine_addresses
+from syncengine.frames import ADDRESS, FINGERPRINT, KEY_HASH, LEFT_SOURCE, SNAPSHOT_SCHEMA
+from syncengine.normalise.rows import hash_of
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
@@ -52,11 +52,15 @@ class Snapshot(Protocol):
         ...
 
     def rows_at(self, positions: Positions) -> pl.DataFrame:
-        """SNAPSHOT rows at these positions, with their `address`, in no particular order."""
+        """SNAPSHOT rows at these positions, in no particular order."""
         ...
 
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
-        """SNAPSHOT rows whose key has one of these hashes, with their `address`; perhaps a stranger among them."""
+        """SNAPSHOT rows whose key has one of these hashes; perhaps a stranger among them."""
+        ...
+
+    def owners_at(self, address_hashes: Hashes) -> Positions:
+        """For each address (its hash, see `hash_of`): where the contact that has it stands, or `UNKNOWN`."""
         ...
 
 
@@ -68,6 +72,7 @@ class FrameSnapshot:
         self._rows = rows
         self._hashes: Hashes = numbers[KEY_HASH].to_numpy()
         self._fingerprints: Hashes = numbers[FINGERPRINT].to_numpy()
+        self._by_address: tuple[Hashes, Positions] | None = None  # only jobs with an id column ask for it
 
     @property
     def size(self) -> int:
@@ -98,11 +103,22 @@ class FrameSnapshot:
     def rows_at(self, positions: Positions) -> pl.DataFrame:
         wanted = pl.LazyFrame({"position": np.asarray(positions, dtype=np.uint64)})
         rows = self._rows.with_row_index("position").with_columns(pl.col("position").cast(pl.UInt64))
-        return with_address(rows.join(wanted, on="position", how="semi").drop("position").collect())
+        return rows.join(wanted, on="position", how="semi").drop("position").collect()
 
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
         wanted = pl.LazyFrame({KEY_HASH: key_hashes}, schema={KEY_HASH: pl.UInt64})
-        return with_address(self._rows.join(wanted, on=KEY_HASH, how="semi").collect())
+        return self._rows.join(wanted, on=KEY_HASH, how="semi").collect()
+
+    def owners_at(self, address_hashes: Hashes) -> Positions:
+        if self._by_address is None:
+            hashes = self._rows.select(hash_of(pl.col(ADDRESS))).collect().to_series().to_numpy()
+            order = np.argsort(hashes)
+            self._by_address = (hashes[order], order)
+        hashes, order = self._by_address
+        if not self.size:
+            return np.full(len(address_hashes), UNKNOWN)
+        found = np.minimum(np.searchsorted(hashes, address_hashes), self.size - 1)
+        return np.where(hashes[found] == address_hashes, order[found], UNKNOWN)
 
 
 def empty_snapshot() -> FrameSnapshot:
@@ -113,8 +129,3 @@ def empty_snapshot() -> FrameSnapshot:
 def open_snapshot(path: Path) -> FrameSnapshot:
     """The snapshot in a Parquet file written by `state`."""
     return FrameSnapshot(pl.scan_parquet(path))
-
-
-def with_address(rows: pl.DataFrame) -> pl.DataFrame:
-    """SNAPSHOT rows with the normal form of their address."""
-    return rows.with_columns(examine_addresses(rows[EMAIL])["key"].alias(ADDRESS))

@@ -53,12 +53,13 @@ class Spill:
         if self._kept_bytes > MEMORY:
             self._flush()
 
-    def parts(self) -> Iterator[pl.DataFrame]:
-        """The partitions that hold rows, by number, each whole."""
+    def parts(self, *, keep: bool = False) -> Iterator[pl.DataFrame]:
+        """The partitions that hold rows, by number, each whole; with `keep` they can be had once more."""
         for number in range(self.partitions):
             frames = [pl.read_ipc(file) for file in sorted(self._folder.glob(f"{number:03}-*.arrow"))]
             frames += self._kept[number]
-            self._kept[number] = []
+            if not keep:
+                self._kept[number] = []
             if frames:
                 yield pl.concat(frames)
 

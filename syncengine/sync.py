@@ -20,9 +20,9 @@ from syncengine.dispatch.dispatcher import Dispatcher, Rules, Stop, Work
 from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.variables import VariableKeeper
-from syncengine.errors import RefusedError, StateError, SyncEngineError, UnavailableError
+from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineError, UnavailableError
 from syncengine.events import Observe, RunBegan, ignore
-from syncengine.first_rows import is_trial
+from syncengine.first_rows import trial_of
 from syncengine.model import Op, Outcome, Variable
 from syncengine.ports import Destination, Entry, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
@@ -33,6 +33,7 @@ from syncengine.prepare import (
     Understood,
     draw_up,
     is_unchanged,
+    take_over,
     take_up,
 )
 from syncengine.report import Report, Result
@@ -103,14 +104,17 @@ class Ended:
     problem: SyncEngineError | None = None
 
 
-async def sync(parts: Parts, *, fresh: bool = False) -> Ended:
+async def sync(parts: Parts, *, fresh: bool = False, given: Path | None = None) -> Ended:
     """Carry out the job, or go on with its unfinished run. Whatever ends it, what was confirmed is recorded.
+
+    fresh   drop the plan of an unfinished run first
+    given   carry out exactly the plan in this folder
 
     Raises ConfigError, SourceError and StateError before anything is sent, and StateError where recording fails.
     """
     began = anyio.current_time()
     try:
-        prepared = await parts.in_thread(lambda: _prepare(parts, fresh=fresh))
+        prepared = await parts.in_thread(lambda: _prepare(parts, fresh=fresh, given=given))
     except GuardStopError as error:
         stopped = error
         return Ended(await parts.in_thread(lambda: _guarded(parts, stopped)), stopped)
@@ -137,13 +141,18 @@ async def sync(parts: Parts, *, fresh: bool = False) -> Ended:
     return await parts.in_thread(lambda: _conclude(parts, prepared, problem, numbers, complete=complete))
 
 
-def _prepare(parts: Parts, *, fresh: bool) -> Prepared | Report:
+def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Report:
     if fresh:
         _discard(parts)
     unfinished = take_up(parts.job, parts.journal, parts.runs)
+    if unfinished is not None and given is not None:
+        raise _unfinished_first(unfinished, parts.job.name)
     if unfinished is not None:
         return unfinished
     understood = parts.understand()
+    if given is not None:
+        run = parts.new_run()
+        return take_over(parts.job, understood, parts.state, given=given, run=run, folder=parts.runs / run)
     seen = is_unchanged(parts.job, understood, parts.state)
     if seen is not None:
         return _unchanged(parts, seen)
@@ -158,6 +167,15 @@ def _prepare(parts: Parts, *, fresh: bool) -> Prepared | Report:
         batch_size=parts.destination.batch_size,
         now=parts.now(),
         pulse=parts.stop.pulse,
+    )
+
+
+def _unfinished_first(unfinished: Prepared, job: str) -> ConfigError:
+    return ConfigError(
+        f"run {unfinished.run[:13]} of {job} is not finished",
+        why="a plan made elsewhere can't be carried out before",
+        fix=f"finish it: syncengine sync {job}    or drop it: syncengine sync {job} --fresh",
+        code="run-unfinished",
     )
 
 
@@ -283,7 +301,7 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         changes,
         run=prepared.run,
         job=parts.job.name,
-        saw=saw if status == "finished" and not is_trial(prepared.source_digest) else None,
+        saw=saw if status == "finished" and not trial_of(prepared.source_digest) else None,
         status=status,
         result=report.result,
         facts=report.to_json(),

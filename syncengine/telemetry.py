@@ -3,11 +3,8 @@
 A contact is written as a keyed id: the same in all logs of one state directory, useless without its key file.
 """
 
-import hashlib
-import hmac
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,25 +12,12 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-from syncengine.durable import PRIVATE_FILE, write_durably
+from syncengine.durable import PRIVATE_FILE
 from syncengine.events import BatchSettled, ContactRefused, Event, RequestAnswered
+from syncengine.keyed import contact_id
 from syncengine.redaction import Secret, hide_addresses, scrub
 
-KEY_FILE: Final = "log.key"
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
-
-def contact_id(key: str, secret: bytes) -> str:
-    """The id a contact has in the logs: 12 hex digits of HMAC-SHA256."""
-    return hmac.new(secret, key.encode(), hashlib.sha256).hexdigest()[:12]
-
-
-def log_key(folder: Path) -> bytes:
-    """The key of a state directory's contact ids, made when first needed."""
-    path = folder / KEY_FILE
-    if not path.exists():
-        write_durably(path, secrets.token_bytes(32))
-    return path.read_bytes()
 
 
 class RunLog:
@@ -49,7 +33,9 @@ class RunLog:
         tokens: tuple[Secret, ...] = (),
         show_pii: bool = False,
     ) -> None:
-        self._file: TextIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE), "a")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        # half a surrogate pair, as in a path that is no UTF-8, becomes a JSON escape
+        self._file: TextIO = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
         self._contact_key = contact_key
         self._show_pii = show_pii
         self._log = structlog.wrap_logger(

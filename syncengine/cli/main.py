@@ -16,8 +16,9 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "sync": ("sync_", "Plan, show the plan, and carry it out."),
     "status": ("status_", "Jobs, their last runs, and what needs attention."),
     "errors": ("errors_", "Who was held, rejected or left unresolved, and why."),
+    "retry": ("retry_", "Send a run's rejected and unresolved contacts again."),
     "explain": ("explain_", "What a code means, and what to do about it."),
-    "state": ("state_", "Look at what is remembered of a list."),
+    "state": ("state_", "What is remembered of a list: show, adopt, export, verify, forget, reset."),
     "sandbox": ("sandbox_", "Serve a stand-in for the SmartSender API."),
 }
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,9 @@ from syncengine.events import Event
 @json_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option("--fresh", is_flag=True, help="Discard the plan of an unfinished run and plan anew.")
+@click.option(
+    "--plan", "given", type=click.Path(exists=True, file_okay=False), help="Carry out exactly the plan in DIR."
+)
 @click.option("--dry-run", is_flag=True, help="The same as plan.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second, over the config.")
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Requests in flight at most, over the config.")
@@ -59,8 +63,13 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
         )
     workshop = bootstrap.Workshop(load(context, config_here), _overrides(flags), show_pii=flags["show_pii"])
     chosen = workshop.jobs(jobs)
-    screen = _Screen(as_json=flags["as_json"], yes=flags["yes"])
-    ended = bootstrap.sync_jobs(workshop, chosen, screen, wait_lock=flags["wait_lock"], fresh=flags["fresh"])
+    screen = Screen(as_json=flags["as_json"], yes=flags["yes"])
+    given = Path(flags["given"]) if flags["given"] else None
+    if given is not None and len(chosen) > 1:
+        raise click.UsageError("--plan is for one job: name it")
+    ended = bootstrap.sync_jobs(
+        workshop, chosen, screen, wait_lock=flags["wait_lock"], fresh=flags["fresh"], given=given
+    )
     return screen.finish(ended)
 
 
@@ -88,7 +97,7 @@ def _overrides(flags: dict[str, Any]) -> Any:
     )
 
 
-class _Screen:
+class Screen:
     """What a person sees of a sync (a `bootstrap.Screen`): the plan, the question, progress, and what became of it."""
 
     def __init__(self, *, as_json: bool, yes: bool) -> None:

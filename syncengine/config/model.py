@@ -28,7 +28,7 @@ class Bound(Section):
     def allows(self, number: int, total: int) -> bool:
         """Whether `number` of `total` is within the limit."""
         if self.share is not None:
-            return number <= self.share * total
+            return number <= round(self.share * total, 6)  # 0.29 * 100 is 28.999999999999996
         return number <= (self.count or 0)
 
     def __str__(self) -> str:

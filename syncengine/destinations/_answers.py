@@ -107,7 +107,7 @@ def _counted(told: dict[str, Any], errors: tuple[str, ...], contacts: int) -> An
 
 def _is_true(result: Any) -> bool:
     match result:
-        case bool() | int():
+        case int():  # a bool is one
             return result == 1
         case str():
             return result in {"true", "1"}

@@ -27,9 +27,10 @@ class Pacer:
         self._rate = rate
         burst = max(1.0, rate / _SMOOTHING)
         self._limiter = AsyncLimiter(burst, burst / rate)
-        self._window_size = max(1, math.floor(rate))
-        self._window = self._window_size / rate + (WINDOW_MARGIN if rate >= 1 else 0.0)
-        self._sent: deque[float] = deque(maxlen=self._window_size)
+        whole, most = max(1, math.floor(rate)), math.ceil(rate)
+        # One window but where the rate is no whole number: 2 in 0.8 s make no more than 2.5 a second, 3 no more than 3.
+        self._windows = {(whole, whole / rate + (WINDOW_MARGIN if rate >= 1 else 0.0)), (most, 1.0 + WINDOW_MARGIN)}
+        self._sent: deque[float] = deque(maxlen=most)
         self._turn = anyio.Lock()
         self._held_until = -math.inf
         self.holds = 0  #: times the service asked everybody to wait
@@ -48,9 +49,8 @@ class Pacer:
             self._sent.append(anyio.current_time())
 
     def _earliest(self) -> float:
-        if len(self._sent) < self._window_size:
-            return -math.inf
-        return self._sent[0] + self._window
+        ends = [self._sent[-size] + seconds for size, seconds in self._windows if len(self._sent) >= size]
+        return max(ends, default=-math.inf)
 
     def hold(self, seconds: float) -> None:
         """Let no request leave for `seconds` from now; a longer hold already set stays."""

@@ -58,7 +58,7 @@ def normalise(rows: pl.LazyFrame, mapping: Mapping, *, columns: tuple[str, ...],
         )
         .with_columns(_fault(mapping, columns, plain=plain).alias("fault"))
         .with_columns(pl.col("fault").struct.field(CODE), pl.col("fault").struct.field(REASON))
-        .with_columns(_hash(pl.col(KEY)).alias(KEY_HASH), fingerprint(tuple(rule.name for rule in variables)))
+        .with_columns(hash_of(pl.col(KEY)).alias(KEY_HASH), fingerprint(tuple(rule.name for rule in variables)))
         .select(
             ORDINAL,
             ROW,
@@ -91,19 +91,20 @@ def fingerprint(variables: tuple[str, ...]) -> pl.Expr:
         pl.when(pl.col(ACTIVE)).then(pl.lit("1")).otherwise(pl.lit("0")),
         *(pl.lit(name + _NAME_END) + pl.col(variable_column(name)) + pl.lit(_FIELD_END) for name in sorted(variables)),
     ]
-    return _hash(pl.concat_str(fields, ignore_nulls=True)).alias(FINGERPRINT)
+    return hash_of(pl.concat_str(fields, ignore_nulls=True)).alias(FINGERPRINT)
 
 
 def key_hashes(keys: pl.Series) -> pl.Series:
     """xxh3-64 of each key, as in the frames."""
-    return keys.to_frame("k").select(_hash(pl.col("k"))).to_series().alias(KEY_HASH)
+    return keys.to_frame("k").select(hash_of(pl.col("k"))).to_series().alias(KEY_HASH)
 
 
 def _cell(column: str) -> pl.Expr:
     return pl.col(source_column(column))
 
 
-def _hash(expression: pl.Expr) -> pl.Expr:
+def hash_of(expression: pl.Expr) -> pl.Expr:
+    """xxh3-64 of a text, as kept in the state."""
     return expression.nchash.xxh3_64()  # type: ignore[attr-defined, no-any-return]  # polars-hash registers it
 
 

@@ -1,5 +1,6 @@
 """Planning: one pass over the source, then partition by partition against the snapshot. Nothing is sent here."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -49,13 +50,18 @@ def make_plan(
     Raises SourceError, GuardError if too many have left, InternalError if a row is unaccounted for. `scratch` is a
     folder to work in; `pulse` is called now and then, and may raise to end the work.
     """
-    aside = Spill(scratch, partitions_for(source.describe().size))
+    partitions = partitions_for(source.describe().size)
+    aside, claims_aside = Spill(scratch / "rows", partitions), Spill(scratch / "claims", partitions)
     try:
         found = survey(source, intent.mapping, snapshot, aside, out, pulse)
         watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
-        compared = compare(aside, found, snapshot, memory, intent, out, watch=watched, pulse=pulse)
+        compared = compare(
+            aside, found, snapshot, memory, intent, out, watch=watched, claims_aside=claims_aside, pulse=pulse
+        )
     finally:
         aside.close()
+        claims_aside.close()
+        shutil.rmtree(scratch, ignore_errors=True)
     gone, left, spared = _plan_leavers(found, snapshot, intent, leavers, out)
     planned = compared.planned + left
     facts = PlanFacts(

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
+import polars_hash  # noqa: F401  # registers the namespace `chash`
 
 from syncengine.diff import KNOWN_FINGERPRINT, SAME, departures, diff
 from syncengine.duplicates import resolve_duplicates
@@ -18,13 +20,16 @@ from syncengine.frames import (
     KNOWN,
     OP,
     REASON,
+    REPLACES,
     VARIABLES,
 )
 from syncengine.model import Consent, Mode, Op
 from syncengine.normalise.mapping import Mapping
+from syncengine.normalise.rows import hash_of
+from syncengine.planning.claimants import Claimants
 from syncengine.planning.survey import HELD_COLUMNS, Survey
-from syncengine.ports import PlanSink
-from syncengine.snapshot import Snapshot
+from syncengine.ports import Forgotten, PlanSink
+from syncengine.snapshot import UNKNOWN, Snapshot
 from syncengine.spill import Spill
 
 
@@ -38,6 +43,7 @@ class Memory:
 
     refusals: pl.DataFrame
     off: pl.Series
+    forgotten: Forgotten
 
 
 @dataclass(slots=True)
@@ -69,13 +75,22 @@ def compare(
     out: PlanSink,
     *,
     watch: Collection[str],
+    claims_aside: Spill,
     pulse: Callable[[], None],
 ) -> Comparison:
-    """Turn the rows set aside into changes, which go to `out`. `watch` names variables whose need is to be told."""
+    """Turn the rows set aside into changes, which go to `out`.
+
+    `watch` names variables whose need is to be told. Where contacts are identified by an id, those that want an
+    address they do not have are set aside once more, in `claims_aside`, until all such claims are known.
+    """
     work = _Comparer(found, snapshot, memory, intent, out, set(watch))
+    if intent.mapping.key is not None:
+        winner = intent.mapping.winner
+        work.claimants = Claimants(snapshot, found.seen, winner=winner, aside=claims_aside)
     for rows in aside.parts():
         pulse()
         work.take(rows)
+    work.settle_claims()
     return work.result
 
 
@@ -97,6 +112,7 @@ class _Comparer:
         self.intent = intent
         self.out = out
         self.watch = watch
+        self.claimants: Claimants | None = None
         self.result = Comparison()
 
     def take(self, rows: pl.DataFrame) -> None:
@@ -105,15 +121,40 @@ class _Comparer:
         self.hold(losers)
         rows = self.without(rows, self.refused_before(rows))
         known = self.snapshot.rows_of(rows[KEY_HASH].to_numpy())
+        taken = self.taken_over(rows, known) if self.claimants is not None else known.clear()
         changes = diff(
             rows,
-            known,
+            pl.concat([known, taken.select(known.columns)]),
             variables=self.intent.mapping.variables,
             named=self.intent.mapping.name is not None,
             consent=self.intent.consent,
             off=self.memory.off,
         )
+        if not taken.is_empty():
+            before = taken.select(KEY, pl.col(REPLACES).alias("before"))
+            changes = (
+                changes.join(before, on=KEY, how="left", maintain_order="left")
+                .with_columns(pl.col("before").alias(REPLACES))
+                .drop("before")
+            )
         self.give(self.allowed(changes))
+
+    def taken_over(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+        """SNAPSHOT rows of contacts that left the source and whose address a new id has now, under that id; with
+        `replaces`, the key they had.
+        """
+        strangers = rows.join(known, on=KEY, how="anti").select(KEY, KEY_HASH, ADDRESS)
+        positions = self.snapshot.owners_at(strangers.select(hash_of(pl.col(ADDRESS))).to_series().to_numpy())
+        gone = (
+            (positions != UNKNOWN) & ~self.found.seen[np.maximum(positions, 0)] if self.snapshot.size else positions > 0
+        )
+        owners = self.snapshot.rows_at(np.unique(positions[gone]))
+        return (
+            owners.rename({KEY: REPLACES})
+            .drop(KEY_HASH)
+            .join(strangers.filter(pl.Series(gone)), on=ADDRESS, how="inner")
+            .unique(KEY)
+        )
 
     def hold(self, rows: pl.DataFrame) -> None:
         if not rows.is_empty():
@@ -142,6 +183,7 @@ class _Comparer:
 
     def allowed(self, changes: pl.DataFrame) -> pl.DataFrame:
         """Hold what the mode or the consent of the person forbids."""
+        changes = self.without(changes, self.erased(changes))
         changes = self.without(changes, self.suppressed(changes))
         match self.intent.mode:
             case Mode.UPDATE:
@@ -152,15 +194,39 @@ class _Comparer:
             case Mode.UPSERT | Mode.MIRROR:
                 return changes
 
+    def erased(self, changes: pl.DataFrame) -> pl.DataFrame:
+        forgotten = self.memory.forgotten
+        if not len(forgotten.tombstones):
+            return changes.clear().with_columns(pl.lit("").alias(CODE), pl.lit("").alias(REASON))
+        return _held_as(changes, "forgotten", ~pl.col(KNOWN) & is_forgotten(forgotten))
+
     def suppressed(self, changes: pl.DataFrame) -> pl.DataFrame:
         off = pl.col(ADDRESS).is_in(self.memory.off.implode())
         return _held_as(changes, "suppressed", ~pl.col(KNOWN) & off)
 
+    def settle_claims(self) -> None:
+        """Decide who may have the address they want, and let them go on."""
+        if self.claimants is None:
+            return
+        for judged in self.claimants.judged():
+            self.hold(judged.held)
+            self.give_settled(judged.granted)
+
     def give(self, changes: pl.DataFrame) -> None:
+        if self.claimants is not None:
+            claiming = pl.col(OP).is_in([Op.ADD.value, Op.RENAME.value]) | pl.col(REPLACES).is_not_null()
+            self.claimants.add(changes.filter(claiming))
+            changes = changes.filter(~claiming)
+        self.give_settled(changes)
+
+    def give_settled(self, changes: pl.DataFrame) -> None:
         same = changes.filter(pl.col(OP) == SAME)
         differing = changes.filter(pl.col(OP) != SAME)
         self.result.same += same.height
-        renewed = same.filter(pl.col(FINGERPRINT) != pl.col(KNOWN_FINGERPRINT))
+        rekeyed = same.filter(pl.col(REPLACES).is_not_null())
+        if not rekeyed.is_empty():
+            self.out.rekey(rekeyed)
+        renewed = same.filter((pl.col(FINGERPRINT) != pl.col(KNOWN_FINGERPRINT)) & pl.col(REPLACES).is_null())
         if not renewed.is_empty():
             self.out.refresh(renewed)
         if not differing.is_empty():
@@ -177,7 +243,14 @@ class _Comparer:
                 self.result.needed.add(name)
 
 
+def is_forgotten(forgotten: Forgotten) -> pl.Expr:
+    """Whether the contact of a row asked to be erased."""
+    keyed = pl.col(ADDRESS).chash.hmac_sha256(key=forgotten.secret)  # type: ignore[attr-defined]
+    return keyed.is_in(forgotten.tombstones.implode())  # type: ignore[no-any-return]  # polars-hash registers `chash`
+
+
 _REASONS = {
+    "forgotten": "this person was erased (state forget) and is not added again",
     "add-only": 'the list has other values for this contact, and the job only adds (mode = "add")',
     "suppressed": "SmartSender reported that this person unsubscribed, complained, bounced or was removed",
 }

@@ -109,7 +109,7 @@ class Lines:
     def _wrong(self, opening: Words, closing: Words, structure: Words, follower: Words) -> Flags:
         """Lines in which a quote stands where it can't, given which quotes open and which close."""
         misplaced = opening & ~later(structure | closing, first=True)
-        ends_text = mark(self.size, np.array([self.size - 1]))
+        ends_text = mark(self.size, np.array([self.size - 1])[: self.size])
         misplaced |= closing & ~(earlier(follower | opening) | ends_text)
         return count_between(misplaced, self._edges) > 0
 

@@ -31,16 +31,17 @@ def words_for(size: int) -> int:
 def where(text: Bytes, character: int, flags: Flags | None = None) -> Words:
     """The places of `character`; bits behind the end of `text` are 0.
 
-    `flags` is scratch of at least `text.size`, for a caller with many small texts: a fresh one for each costs three
-    times the comparison, in page faults.
+    `flags` is scratch of 64 bytes or more, for a caller with many small texts: a fresh one for each costs three times
+    the comparison, in page faults.
     """
     if flags is None:
-        flags = np.empty(min(text.size, STEP), np.bool_)
+        flags = np.empty(STEP, np.bool_)
     if text.size <= flags.size and not text.size % WORD:
         return np.packbits(np.equal(text, character, out=flags[: text.size]), bitorder="little").view(_LITTLE)
     packed = np.zeros(words_for(text.size) * 8, np.uint8)
-    for start in range(0, text.size, flags.size):
-        part = text[start : start + flags.size]
+    step = flags.size - flags.size % WORD
+    for start in range(0, text.size, step):
+        part = text[start : start + step]
         bits = np.packbits(np.equal(part, character, out=flags[: part.size]), bitorder="little")
         packed[start // 8 : start // 8 + bits.size] = bits
     return packed.view(_LITTLE)

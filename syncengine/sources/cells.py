@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from syncengine.sources.anatomy import Fault
-from syncengine.sources.header import free_name
+from syncengine.sources.header import clean_header, free_name
 
 
 def reserved_names(names: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The name each column gets in a chunk, and a note for each that can't keep its own."""
-    taken = set(names)
+    """The name each column gets in a chunk, cleaned as headers are, and a note for each that can't keep its own."""
+    taken = {clean_header(name) for name in names}
     notes: list[str] = []
-    return {name: free_name(name, taken, notes) for name in names}, tuple(notes)
+    return {name: free_name(clean_header(name), taken, notes) for name in names}, tuple(notes)
 
 
 def hold_long_cells(rows: pl.DataFrame, cell_bytes: int) -> tuple[pl.DataFrame, pl.DataFrame]:

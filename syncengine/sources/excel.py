@@ -18,6 +18,7 @@ from syncengine.errors import SourceError
 from syncengine.ports import Chunk
 from syncengine.sources.cells import hold_long_cells
 from syncengine.sources.dialect import find_header
+from syncengine.sources.files import LocalFile
 from syncengine.sources.footer import Footer, find_footer
 from syncengine.sources.header import Columns, data_without_name, name_columns
 from syncengine.sources.options import SourceOptions
@@ -37,13 +38,13 @@ class ExcelTable:
 
     format = "xlsx"
 
-    def __init__(self, path: Path, options: SourceOptions, *, shown: str, packed: str) -> None:
+    def __init__(self, file: LocalFile, options: SourceOptions, *, shown: str, packed: str) -> None:
         """Raises SourceError if fastexcel is missing, or the workbook, the sheet or its header can't be used."""
-        self._path = path
+        self._file = file
         self._options = options
         self._shown = shown
         self._packed = packed
-        _refuse_bombs(path, shown)
+        _refuse_bombs(file.path, shown)
         sheet = self._sheet(limit=options.skip_rows + _HEAD)
         head = [
             Record(number, tuple(cell or "" for cell in row), 0, whole=True)
@@ -113,7 +114,8 @@ class ExcelTable:
         wanted = self._options.sheet if self._options.sheet is not None else 0
         try:
             with polars_errors(self._shown, fix=_FIX):
-                book = fastexcel.read_excel(str(self._path))
+                with self._file.stream() as stream:  # as bytes: by its path, the name would decide what it is
+                    book = fastexcel.read_excel(stream.read())
                 sheet = book.load_sheet(wanted, header_row=None, skip_rows=0, n_rows=limit, dtypes="string")
                 frame: pl.DataFrame = sheet.to_polars()
                 return frame

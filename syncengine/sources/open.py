@@ -73,7 +73,7 @@ def _table(content: Content, file: LocalFile, kind: Kind, options: SourceOptions
         case Kind.ZIP:
             if not is_workbook(file):
                 raise SourceError(f"{content.shown} is a zip in a zip", fix="unpack it", code="format")
-            return ExcelTable(file.path, options, shown=content.shown, packed=content.wrapping)
+            return ExcelTable(file, options, shown=content.shown, packed=content.wrapping)
         case Kind.HTML:
             return HtmlTable(content, options)
         case _:

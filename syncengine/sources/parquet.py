@@ -10,7 +10,7 @@ from syncengine.errors import SourceError
 from syncengine.ports import Chunk
 from syncengine.sources.as_text import flat_names, text_columns
 from syncengine.sources.cells import hold_long_cells, reserved_names
-from syncengine.sources.header import too_many
+from syncengine.sources.header import clean_header, too_many
 from syncengine.sources.options import SourceOptions
 from syncengine.sources.panics import polars_errors
 
@@ -89,13 +89,18 @@ class ParquetTable:
     def _refuse(self, names: list[str], max_columns: int) -> None:
         if len(names) > max_columns:
             raise too_many(len(names), shown=self._shown, max_columns=max_columns)
-        repeated = next((name for position, name in enumerate(names) if name in names[:position]), None)
+        cleaned = [clean_header(name) for name in names]
+        repeated = next((name for position, name in enumerate(cleaned) if name in cleaned[:position]), None)
         if repeated is not None:
             raise SourceError(
                 f"{self._shown}: the column {repeated!r} is there twice",
-                why="a field of a struct has the name of another column",
+                why="two columns differ in blanks only, or a field of a struct has the name of another column",
                 fix="rename one of them where the file is written",
                 code="header-duplicate",
             )
-        if not names:
-            raise SourceError(f"{self._shown} has no columns", code="source-empty")
+        if not all(cleaned):
+            raise SourceError(
+                f"{self._shown} has a column without a name, or none at all",
+                fix="name the columns where the file is written",
+                code="header-empty",
+            )

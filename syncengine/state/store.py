@@ -16,9 +16,10 @@ import polars as pl
 from syncengine.durable import file_digest, make_private_folder
 from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
+from syncengine.keyed import contact_key_of
 from syncengine.ledger import transaction
 from syncengine.model import Outcome, Variable, VariableType
-from syncengine.ports import Changes, ListState, SourceSeen
+from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
 from syncengine.state.snapshots import merge
 
@@ -37,6 +38,7 @@ class StateStore:
         self._db = connection
         self._list = list_id
         self._account = account
+        self._home = folder
         self._folder = folder / "lists" / list_id
 
     def current(self) -> ListState:
@@ -116,6 +118,12 @@ class StateStore:
         rows = self._db.execute("SELECT address FROM suppressions WHERE list = ?", (self._list,))
         return pl.Series("off", [row[0] for row in rows], dtype=pl.String)
 
+    def forgotten(self) -> Forgotten:
+        """Who asked to be erased, as keyed ids."""
+        rows = self._db.execute("SELECT tombstone FROM forgotten")
+        tombstones = pl.Series("tombstone", [row[0] for row in rows], dtype=pl.String)
+        return Forgotten(tombstones, contact_key_of(self._home).hex() if len(tombstones) else "")
+
     def doubtful(self) -> pl.DataFrame:
         """KEY, FINGERPRINT, until: contacts whose list entry an abandoned request may still change."""
         rows = self._db.execute("SELECT key, fingerprint, until FROM doubts WHERE list = ?", (self._list,)).fetchall()
@@ -180,6 +188,37 @@ class StateStore:
             )
         self._drop_old_snapshots(generation)
         return self.current()
+
+    def amend(self, changes: Changes, now: datetime) -> ListState:
+        """Change what is known of the list outside a run: what a person brought in, or had erased."""
+        state = self.current()
+        generation = state.generation + 1
+        contacts, digest = self._write_snapshot(state, generation, changes)
+        with transaction(self._db) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO lists VALUES (?,?,?,?,?,?,?)",
+                (self._list, self._account, generation, FINGERPRINT_SCHEME, contacts, digest, now.isoformat()),
+            )
+            self._remember_refusals(db, changes, "", now)
+        self._drop_old_snapshots(generation)
+        return self.current()
+
+    def drop_refusals(self, *, run: str | None = None, code: str | None = None) -> int:
+        """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many."""
+        with transaction(self._db) as db:
+            dropped = db.execute(
+                "DELETE FROM refusals WHERE list = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR code = ?3)",
+                (self._list, run, code),
+            ).rowcount
+            db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))
+        return dropped
+
+    def lift_suppressions(self, addresses: Iterable[str]) -> None:
+        """These people are on the list as subscribed, by the service's own word."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "DELETE FROM suppressions WHERE list = ? AND address = ?", [(self._list, one) for one in addresses]
+            )
 
     def _remember_source(self, db: sqlite3.Connection, job: str, saw: SourceSeen, generation: int, run: str) -> None:
         db.execute(

@@ -8,7 +8,7 @@ import polars as pl
 
 from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.model import Outcome, Variable
-from syncengine.ports import Changes, ListState, SourceSeen
+from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.snapshot import FrameSnapshot
 from syncengine.testing.journal import MemoryJournal
 
@@ -50,6 +50,9 @@ class MemoryStateStore:
 
     def off(self) -> pl.Series:
         return pl.Series("off", self.suppressed, dtype=pl.String)
+
+    def forgotten(self) -> Forgotten:
+        return Forgotten(pl.Series("tombstone", [], dtype=pl.String), "")
 
     def doubtful(self) -> pl.DataFrame:
         return pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})

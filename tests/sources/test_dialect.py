@@ -1,10 +1,15 @@
 """Separator, header and footer, worked out from what is there."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from syncengine.sources.dialect import find_header
 from syncengine.sources.header import clean_header
 from syncengine.sources.tokens import Record, records, split_record
+
+if TYPE_CHECKING:
+    from conftest import Sources
 
 FOOTER = (
     '"Grand Totals (3 records)"\n"My report"\n"Copyright (c) 2000-2026 salesforce.com, inc. All rights reserved."\n'
@@ -26,14 +31,16 @@ FOOTER = (
         ("Email\na@example.com\n", "comma", 1),
     ],
 )
-def test_the_separator_is_the_one_that_makes_the_rows_agree(sources, text, separator, columns):
+def test_the_separator_is_the_one_that_makes_the_rows_agree(
+    sources: "Sources", text: str, separator: str, columns: int
+) -> None:
     read = sources.text(text)
     assert read.described.facts["separator"] == f"{separator} (detected)"
     assert len(read.columns) == columns
     assert read.held == []
 
 
-def test_s8_a_separator_that_does_not_fit_is_refused_with_the_one_that_does(sources):
+def test_s8_a_separator_that_does_not_fit_is_refused_with_the_one_that_does(sources: "Sources") -> None:
     error = sources.text_refusal("Email;Name\na@example.com;Ann\nb@example.com;Bob\n", separator=",")
     assert error.code == "separator"
     assert error.why == "its header has 1 column that way and 2 with semicolon: Email;Name"
@@ -41,18 +48,18 @@ def test_s8_a_separator_that_does_not_fit_is_refused_with_the_one_that_does(sour
 
 
 @pytest.mark.parametrize("separator", ["", ";;", "ж", '"', "\n", "\0"])
-def test_a_separator_is_one_character(sources, separator):
+def test_a_separator_is_one_character(sources: "Sources", separator: str) -> None:
     assert sources.text_refusal("A,B\n1,2\n", separator=separator).code == "separator"
 
 
-def test_a_separator_nobody_looks_for_can_be_set_and_is_pointed_out(sources):
+def test_a_separator_nobody_looks_for_can_be_set_and_is_pointed_out(sources: "Sources") -> None:
     text = "A^B\n1^2\n3^4\n"
     assert "separator = '^'" in " ".join(sources.text(text).described.warnings)
     assert sources.text(text, separator="^").rows == [("1", "2"), ("3", "4")]
 
 
 @pytest.mark.parametrize("declaration", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\ufeffsep=;\n"])
-def test_a_first_line_that_names_the_separator_is_obeyed_and_skipped(sources, declaration):
+def test_a_first_line_that_names_the_separator_is_obeyed_and_skipped(sources: "Sources", declaration: str) -> None:
     read = sources.text(declaration + "A;B\n1;2,2,2\n")
     assert read.columns == ("A", "B")
     assert read.rows == [("1", "2,2,2")]
@@ -61,15 +68,15 @@ def test_a_first_line_that_names_the_separator_is_obeyed_and_skipped(sources, de
     assert read.described.facts["header"] == "line 2"
 
 
-def test_a_separator_in_the_config_beats_the_first_line(sources):
+def test_a_separator_in_the_config_beats_the_first_line(sources: "Sources") -> None:
     assert sources.text("sep=;\nA,B\n1,2\n", separator=",").rows == [("1", "2")]
 
 
-def test_tsv_as_format_means_tabs(sources):
+def test_tsv_as_format_means_tabs(sources: "Sources") -> None:
     assert sources.text("A\tB\n1,1\t2\n", format="tsv").rows == [("1,1", "2")]
 
 
-def test_lines_before_the_header_can_be_skipped(sources):
+def test_lines_before_the_header_can_be_skipped(sources: "Sources") -> None:
     read = sources.text("Report,of\nToday\n\nA,B\n1,2\n", skip_rows=2)
     assert read.columns == ("A", "B")
     assert read.lines == [5]
@@ -86,13 +93,15 @@ def test_lines_before_the_header_can_be_skipped(sources):
         ("Email\nName\n", 1, ("Email",)),
     ],
 )
-def test_a_title_above_the_header_is_skipped_only_when_it_is_unmistakable(sources, text, header, columns):
+def test_a_title_above_the_header_is_skipped_only_when_it_is_unmistakable(
+    sources: "Sources", text: str, header: int, columns: tuple[str, ...]
+) -> None:
     read = sources.text(text)
     assert read.columns == columns
     assert read.described.facts["header"] == f"line {header}"
 
 
-def test_a_doubtful_title_is_a_header():
+def test_a_doubtful_title_is_a_header() -> None:
     rows = [Record(0, ("Email",), 0, whole=True), Record(1, ("Doe", "John"), 0, whole=True)]
     assert find_header([*rows, Record(2, ("Roe", "Jane"), 0, whole=True)]) == 0
     assert find_header([]) == 0
@@ -111,32 +120,32 @@ def test_a_doubtful_title_is_a_header():
         ("\u200e", ""),
     ],
 )
-def test_s6_headers_are_cleaned_of_what_cannot_be_seen(spelled, shown):
+def test_s6_headers_are_cleaned_of_what_cannot_be_seen(spelled: str, shown: str) -> None:
     assert clean_header(spelled) == shown
 
 
-def test_s6_a_mark_inside_the_quotes_of_the_first_header_is_cleaned_away(sources):
+def test_s6_a_mark_inside_the_quotes_of_the_first_header_is_cleaned_away(sources: "Sources") -> None:
     assert sources.text('"\ufeffEmail","Name"\n"a@example.com","Ann"\n').columns == ("Email", "Name")
 
 
-def test_s6_headers_that_differ_in_case_are_two_columns(sources):
+def test_s6_headers_that_differ_in_case_are_two_columns(sources: "Sources") -> None:
     assert sources.text("Email,email\na,b\n").columns == ("Email", "email")
 
 
-def test_a_header_cell_over_two_lines_is_one_name_and_the_rows_keep_their_lines(sources):
+def test_a_header_cell_over_two_lines_is_one_name_and_the_rows_keep_their_lines(sources: "Sources") -> None:
     read = sources.text('"E-mail\naddress",Name\na@example.com,Ann\n')
     assert read.columns == ("E-mail address", "Name")
     assert read.lines == [3]
 
 
 @pytest.mark.parametrize("text", ["A,B,\n1,2\n3,4\n", "A,B\n1,2,\n3,4,\n", "A,B,,\n1,2,,\n3,4,,\n"])
-def test_empty_columns_without_a_name_are_left_out(sources, text):
+def test_empty_columns_without_a_name_are_left_out(sources: "Sources", text: str) -> None:
     read = sources.text(text)
     assert read.columns == ("A", "B")
     assert read.rows == [("1", "2"), ("3", "4")]
 
 
-def test_an_empty_column_without_a_name_is_mentioned_and_data_in_it_is_an_error(sources):
+def test_an_empty_column_without_a_name_is_mentioned_and_data_in_it_is_an_error(sources: "Sources") -> None:
     text = "A,,B\n" + "1,,2\n" * 2_000
     assert "column 2" in " ".join(sources.text(text).described.warnings)
     error = sources.text_refusal(text + "1,x,2\n")
@@ -146,7 +155,7 @@ def test_an_empty_column_without_a_name_is_mentioned_and_data_in_it_is_an_error(
     assert sources.text_refusal("A,,B\n1,x,2\n").why == "its cell in line 1 is empty, and row 2 has something there"
 
 
-def test_a_salesforce_footer_is_cut_off_counted_and_told(sources):
+def test_a_salesforce_footer_is_cut_off_counted_and_told(sources: "Sources") -> None:
     rows = "".join(f'"{number}","a{number}@example.com","Ann"\n' for number in range(3))
     read = sources.text('"Id","Email","Name"\n' + rows + "\n\n" + FOOTER)
     assert len(read.rows) == 3
@@ -154,42 +163,43 @@ def test_a_salesforce_footer_is_cut_off_counted_and_told(sources):
     assert read.described.facts["footer"] == "6 rows cut, from line 7: Grand Totals (3 records)"
 
 
-def test_a_footer_may_be_padded_to_the_width_of_the_table_and_lack_its_line_end(sources):
+def test_a_footer_may_be_padded_to_the_width_of_the_table_and_lack_its_line_end(sources: "Sources") -> None:
     padded = "".join(line + ",,\n" for line in FOOTER.splitlines()).removesuffix("\n")
     read = sources.text("Id,Email,Name\n1,a@example.com,Ann\n" + padded)
     assert read.rows == [("1", "a@example.com", "Ann")]
     assert read.held == []
 
 
-def test_what_stands_above_a_known_footer_text_or_between_rows_is_kept(sources):
-    text = "Id,Email,Name\n1,a,Ann\nGrand Totals (1 records)\n2,b,Bob\n3\nConfidential Information - Do Not Distribute\nx\n"
+def test_what_stands_above_a_known_footer_text_or_between_rows_is_kept(sources: "Sources") -> None:
+    text = "Id,Email,Name\n1,a,Ann\nGrand Totals (1 records)\n2,b,Bob\n3\n"
+    text += "Confidential Information - Do Not Distribute\nx\n"
     read = sources.text(text)
     assert read.rows == [("1", "a", "Ann"), ("2", "b", "Bob")]
     assert read.held == [(3, "row-short"), (5, "row-short")]
     assert read.described.facts["footer"] == "2 rows cut, from line 6: Confidential Information - Do Not Distribute"
 
 
-def test_a_preset_can_name_more_footer_texts(sources):
+def test_a_preset_can_name_more_footer_texts(sources: "Sources") -> None:
     text = "Id,Email\n1,a@example.com\nTotal: 1\n"
     assert sources.text(text).held == [(3, "row-short")]
     assert sources.text(text, footer_texts=("total:",)).held == []
 
 
-def test_in_one_column_only_known_texts_are_a_footer(sources):
+def test_in_one_column_only_known_texts_are_a_footer(sources: "Sources") -> None:
     read = sources.text("Email\na@example.com\nGenerated By: Ann\nConfidential Information - Do Not Distribute\n")
     assert read.rows == [("a@example.com",)]
     read = sources.text("Email\na@example.com\nGenerated By: Ann\nz@example.com\n")
     assert len(read.rows) == 3
 
 
-def test_a_footer_is_found_however_small_the_chunks(sources):
+def test_a_footer_is_found_however_small_the_chunks(sources: "Sources") -> None:
     rows = "".join(f'"{number}","a{number}@example.com","Ann"\n' for number in range(300))
     read = sources.text('"Id","Email","Name"\n' + rows + "\n" + FOOTER, chunk_bytes=512)
     assert len(read.rows) == 300
     assert read.held == []
 
 
-def test_records_are_taken_apart_leniently():
+def test_records_are_taken_apart_leniently() -> None:
     text = 'a,"b ""q"" \nc",d"e\r\n\n"x"y,"open'
     assert [(record.line, record.cells, record.whole) for record in records(text, ",")] == [
         (0, ("a", 'b "q" \nc', 'd"e'), True),

@@ -3,12 +3,16 @@
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import xxhash
 
 from syncengine.errors import SourceError
 from syncengine.sources.files import Identity, digest, local_file
+
+if TYPE_CHECKING:
+    from conftest import Sources
 
 ROWS = "Email,Name\n" + "".join(f"a{number}@example.com,Ann\n" for number in range(2_000))
 
@@ -24,7 +28,7 @@ def set_age(path: Path, seconds: int) -> Path:
     return path
 
 
-def test_a_glob_means_the_newest_file(sources):
+def test_a_glob_means_the_newest_file(sources: "Sources") -> None:
     for name, age in {"contacts-1.csv": 10, "contacts-2.csv": 5, "contacts-3.csv": 20}.items():
         set_age(sources.write(name, f"Email\n{name}@example.com\n"), age)
     read = sources.read("contacts-*.csv")
@@ -33,13 +37,13 @@ def test_a_glob_means_the_newest_file(sources):
     assert read.described.size == len("Email\ncontacts-2.csv@example.com\n")
 
 
-def test_of_files_of_one_age_the_last_name_is_the_newest(sources):
+def test_of_files_of_one_age_the_last_name_is_the_newest(sources: "Sources") -> None:
     for name in ("b.csv", "c.csv", "a.csv"):
         set_age(sources.write(name, f"Email\n{name}@example.com\n"), 5)
     assert sources.read("*.csv").rows == [("c.csv@example.com",)]
 
 
-def test_all_files_of_a_glob_are_read_by_name_each_chunk_saying_which(sources):
+def test_all_files_of_a_glob_are_read_by_name_each_chunk_saying_which(sources: "Sources") -> None:
     sources.write("b.csv", "Email,Name\nb@example.com,Bob\n")
     sources.write("a.csv", "Name;Email\nAnn;a@example.com\n")
     sources.write("deep/c.csv", "Email,Name\nc@example.com,Cid\n")
@@ -51,14 +55,14 @@ def test_all_files_of_a_glob_are_read_by_name_each_chunk_saying_which(sources):
     assert read.described.files == ("a.csv", "b.csv", "deep/c.csv")
 
 
-def test_held_rows_of_several_files_have_the_columns_in_one_order(sources):
+def test_held_rows_of_several_files_have_the_columns_in_one_order(sources: "Sources") -> None:
     sources.write("a.csv", "Name,Email\nAnn,a@example.com\n")
     sources.write("b.csv", "Email,Name\nb@example.com,Bob\nc@example.com\n")
     read = sources.read("*.csv", pick="all")
     assert read.held_cells == [(None, "c@example.com")]
 
 
-def test_files_with_other_columns_are_refused_and_the_difference_is_named(sources):
+def test_files_with_other_columns_are_refused_and_the_difference_is_named(sources: "Sources") -> None:
     sources.write("a.csv", "Email,Name\na@example.com,Ann\n")
     sources.write("b.csv", "Email,Phone,City\nb@example.com,1,Ulm\n")
     error = sources.refusal("*.csv", pick="all")
@@ -66,19 +70,19 @@ def test_files_with_other_columns_are_refused_and_the_difference_is_named(source
     assert error.why == "more: Phone, City; missing: Name"
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_itself(sources):
+def test_a_file_whose_name_looks_like_a_glob_is_itself(sources: "Sources") -> None:
     sources.write("a[1].csv", "Email\nx@example.com\n")
     sources.write("a1.csv", "Email\ny@example.com\n")
     assert sources.read("a[1].csv").rows == [("x@example.com",)]
 
 
-def test_an_absolute_path_and_one_through_a_parent_are_fine(sources):
+def test_an_absolute_path_and_one_through_a_parent_are_fine(sources: "Sources") -> None:
     path = sources.write("sub/a.csv", "Email\nx@example.com\n")
     assert sources.read(path).rows == [("x@example.com",)]
     assert sources.read("sub/../sub/a.csv").rows == [("x@example.com",)]
 
 
-def test_a_missing_file_is_answered_with_names_that_are_near(sources):
+def test_a_missing_file_is_answered_with_names_that_are_near(sources: "Sources") -> None:
     sources.write("contacts-2024.csv", "x")
     error = sources.refusal("contact-2024.csv")
     assert error.code == "no-file"
@@ -86,7 +90,7 @@ def test_a_missing_file_is_answered_with_names_that_are_near(sources):
     assert error.fix == "there is: contacts-2024.csv"
 
 
-def test_a_glob_without_a_match_says_what_there_is(sources):
+def test_a_glob_without_a_match_says_what_there_is(sources: "Sources") -> None:
     sources.write("contacts.csv", "x")
     error = sources.refusal("contacts-*.csv")
     assert error.what == "no file matches contacts-*.csv"
@@ -95,29 +99,29 @@ def test_a_glob_without_a_match_says_what_there_is(sources):
 
 
 @pytest.mark.parametrize("path", ["", "  ", "a\0b"])
-def test_s19_a_path_that_is_none_is_refused(sources, path):
+def test_s19_a_path_that_is_none_is_refused(sources: "Sources", path: str) -> None:
     assert sources.refusal(path).code == "no-path"
 
 
-def test_s19_a_folder_is_refused_with_a_glob_to_paste(sources):
+def test_s19_a_folder_is_refused_with_a_glob_to_paste(sources: "Sources") -> None:
     sources.write("exports/a.csv", "x")
     error = sources.refusal("exports")
     assert error.code == "not-a-file"
     assert error.fix == 'name the files in it: source = "exports/*.csv"'
 
 
-def test_s19_a_pipe_is_refused_and_nobody_waits_for_a_writer(sources):
+def test_s19_a_pipe_is_refused_and_nobody_waits_for_a_writer(sources: "Sources") -> None:
     os.mkfifo(sources.folder / "contacts.csv")
     error = sources.refusal("contacts.csv")
     assert error.code == "not-a-file"
     assert "pipe" in error.what
 
 
-def test_s19_a_device_is_refused(sources):
+def test_s19_a_device_is_refused(sources: "Sources") -> None:
     assert sources.refusal("/dev/zero").code == "not-a-file"
 
 
-def test_s19_a_file_that_may_not_be_read_is_refused(sources):
+def test_s19_a_file_that_may_not_be_read_is_refused(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     path.chmod(0)
     if os.access(path, os.R_OK):
@@ -125,13 +129,13 @@ def test_s19_a_file_that_may_not_be_read_is_refused(sources):
     assert sources.refusal(path).code == "unreadable"
 
 
-def test_s19_a_path_through_a_file_and_one_that_is_too_long_are_refused(sources):
+def test_s19_a_path_through_a_file_and_one_that_is_too_long_are_refused(sources: "Sources") -> None:
     sources.write("contacts.csv", ROWS)
     assert sources.refusal("contacts.csv/more.csv").code == "no-file"
     assert sources.refusal("x" * 5_000).code == "unreadable"
 
 
-def test_s19_a_file_that_vanishes_after_it_was_opened_is_noticed(sources):
+def test_s19_a_file_that_vanishes_after_it_was_opened_is_noticed(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     source = sources.open(path)
     path.unlink()
@@ -141,7 +145,7 @@ def test_s19_a_file_that_vanishes_after_it_was_opened_is_noticed(sources):
         assert caught.value.code in {"source-changed", "no-file"}
 
 
-def test_s1_a_file_truncated_while_it_is_read_is_noticed_before_the_next_chunk(sources):
+def test_s1_a_file_truncated_while_it_is_read_is_noticed_before_the_next_chunk(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     chunks = sources.open(path, chunk_bytes=1_024).chunks()
     next(chunks)
@@ -152,7 +156,7 @@ def test_s1_a_file_truncated_while_it_is_read_is_noticed_before_the_next_chunk(s
     assert "bytes when opened" in caught.value.why or "ended at byte" in caught.value.why
 
 
-def test_s2_a_file_that_grows_while_it_is_read_is_noticed(sources):
+def test_s2_a_file_that_grows_while_it_is_read_is_noticed(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     chunks = sources.open(path, chunk_bytes=1_024).chunks()
     next(chunks)
@@ -163,7 +167,7 @@ def test_s2_a_file_that_grows_while_it_is_read_is_noticed(sources):
     assert caught.value.code == "source-changed"
 
 
-def test_s2_a_file_that_is_overwritten_in_place_is_noticed_though_its_size_is_the_same(sources):
+def test_s2_a_file_that_is_overwritten_in_place_is_noticed_though_its_size_is_the_same(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     source = sources.open(path, chunk_bytes=1_024)
     before = path.stat()
@@ -176,7 +180,7 @@ def test_s2_a_file_that_is_overwritten_in_place_is_noticed_though_its_size_is_th
     assert caught.value.code == "source-changed"
 
 
-def test_s2_a_file_that_is_replaced_is_noticed(sources):
+def test_s2_a_file_that_is_replaced_is_noticed(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     source = sources.open(path, chunk_bytes=1_024)
     chunks = source.chunks()
@@ -188,7 +192,7 @@ def test_s2_a_file_that_is_replaced_is_noticed(sources):
     assert "another file has taken its place" in caught.value.why
 
 
-def test_s2_a_change_in_one_of_several_files_is_noticed(sources):
+def test_s2_a_change_in_one_of_several_files_is_noticed(sources: "Sources") -> None:
     first, _ = sources.write("a.csv", ROWS), sources.write("b.csv", ROWS)
     chunks = sources.open("*.csv", pick="all").chunks()
     next(chunks)
@@ -198,7 +202,7 @@ def test_s2_a_change_in_one_of_several_files_is_noticed(sources):
     assert caught.value.code == "source-changed"
 
 
-def test_s3_an_edit_with_size_and_mtime_put_back_is_noticed(sources):
+def test_s3_an_edit_with_size_and_mtime_put_back_is_noticed(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     source = sources.open(path)
     digest_before, before = source.digest(), path.stat()
@@ -211,7 +215,7 @@ def test_s3_an_edit_with_size_and_mtime_put_back_is_noticed(sources):
     assert sources.open(path).digest() != digest_before
 
 
-def test_the_digest_is_of_names_sizes_and_bytes(sources):
+def test_the_digest_is_of_names_sizes_and_bytes(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     found = sources.open(path).digest()
     frame = b"12:contacts.csv:%d:" % len(ROWS)
@@ -219,7 +223,7 @@ def test_the_digest_is_of_names_sizes_and_bytes(sources):
     assert found == sources.open(path).digest()
 
 
-def test_no_two_lists_of_files_have_one_digest(sources):
+def test_no_two_lists_of_files_have_one_digest(sources: "Sources") -> None:
     ab = [sources.write("a.csv", "Email\nab"), sources.write("b.csv", "Email\n")]
     a_b = [sources.write("one/a.csv", "Email\na"), sources.write("one/b.csv", "bEmail\n")]
     swapped = [ab[1], ab[0]]
@@ -229,7 +233,7 @@ def test_no_two_lists_of_files_have_one_digest(sources):
     assert len(digests) == len(lists)
 
 
-def test_a_digest_is_refused_if_the_file_changes(sources):
+def test_a_digest_is_refused_if_the_file_changes(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     source = sources.open(path)
     with path.open("a") as out:
@@ -239,16 +243,16 @@ def test_a_digest_is_refused_if_the_file_changes(sources):
     assert caught.value.code == "source-changed"
 
 
-def test_an_untouched_source_is_verified(sources):
+def test_an_untouched_source_is_verified(sources: "Sources") -> None:
     sources.open(sources.write("contacts.csv", ROWS)).verify_unchanged()
 
 
-def test_the_name_of_a_source_is_what_the_user_wrote(sources):
+def test_the_name_of_a_source_is_what_the_user_wrote(sources: "Sources") -> None:
     sources.write("contacts-1.csv", ROWS)
     assert sources.open("contacts-*.csv").name == "contacts-*.csv"
 
 
-def test_an_explicit_format_is_a_promise_the_bytes_must_keep(sources):
+def test_an_explicit_format_is_a_promise_the_bytes_must_keep(sources: "Sources") -> None:
     path = sources.write("contacts.csv", ROWS)
     assert sources.read(path, format="csv").columns == ("Email", "Name")
     error = sources.refusal(path, format="parquet")

@@ -1,4 +1,4 @@
-"""Compressed files and archives: told by their bytes, read as a stream, and stopped where they inflate beyond measure."""
+"""Compressed files and archives: told by their bytes, read as a stream, stopped where they inflate beyond measure."""
 
 import bz2
 import gzip
@@ -10,12 +10,16 @@ import textwrap
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from backports import zstd
 
 from syncengine.sources import SourceOptions, members, open_source
 from syncengine.sources.archive import select_members
+
+if TYPE_CHECKING:
+    from conftest import Sources
 
 TEXT = "Email,Name\n" + "".join(f"a{number}@example.com,Müller {number}\n" for number in range(3_000))
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress, "bz2": bz2.compress}
@@ -41,7 +45,7 @@ MAILCHIMP = zipped(
 
 @pytest.mark.parametrize("packing", PACKERS)
 @pytest.mark.parametrize("chunk_bytes", [1_000, 16 << 20])
-def test_s18_a_compressed_file_is_read_whatever_its_name(sources, packing, chunk_bytes):
+def test_s18_a_compressed_file_is_read_whatever_its_name(sources: "Sources", packing: str, chunk_bytes: int) -> None:
     plain = sources.text(TEXT)
     read = sources.text(PACKERS[packing](TEXT.encode()), chunk_bytes=chunk_bytes)
     assert (read.rows, read.lines) == (plain.rows, plain.lines)
@@ -50,7 +54,7 @@ def test_s18_a_compressed_file_is_read_whatever_its_name(sources, packing, chunk
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-def test_several_frames_one_after_the_other_are_one_text(sources, packing):
+def test_several_frames_one_after_the_other_are_one_text(sources: "Sources", packing: str) -> None:
     pack = PACKERS[packing]
     half = len(TEXT) // 2
     content = pack(TEXT[:half].encode()) + pack(TEXT[half:].encode())
@@ -58,14 +62,14 @@ def test_several_frames_one_after_the_other_are_one_text(sources, packing):
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-def test_a_compressed_file_in_another_encoding_is_read(sources, packing):
+def test_a_compressed_file_in_another_encoding_is_read(sources: "Sources", packing: str) -> None:
     read = sources.text(PACKERS[packing](TEXT.encode("utf-16")), chunk_bytes=3_000)
     assert read.rows[-1] == ("a2999@example.com", "Müller 2999")
 
 
 @pytest.mark.parametrize("packing", PACKERS)
 @pytest.mark.parametrize("keep", [0.2, 0.6, 0.99])
-def test_a_compressed_file_that_is_cut_off_is_never_used_in_part(sources, packing, keep):
+def test_a_compressed_file_that_is_cut_off_is_never_used_in_part(sources: "Sources", packing: str, keep: float) -> None:
     content = PACKERS[packing](TEXT.encode())
     error = sources.text_refusal(content[: int(keep * len(content))], chunk_bytes=1_000)
     assert error.code == "damaged"
@@ -73,7 +77,7 @@ def test_a_compressed_file_that_is_cut_off_is_never_used_in_part(sources, packin
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-def test_a_flipped_bit_in_a_compressed_file_is_noticed_or_harmless(sources, packing):
+def test_a_flipped_bit_in_a_compressed_file_is_noticed_or_harmless(sources: "Sources", packing: str) -> None:
     """gzip and bz2 carry checksums; zstd writes none here, so it may only tell what breaks its structure."""
     content = bytearray(PACKERS[packing](TEXT.encode()))
     content[len(content) // 2] ^= 0x10
@@ -82,11 +86,11 @@ def test_a_flipped_bit_in_a_compressed_file_is_noticed_or_harmless(sources, pack
     assert sources.text_refusal(bytes(content)).code in {"damaged", "no-rows", "header-endless"}
 
 
-def test_rubbish_behind_a_compressed_text_is_refused(sources):
+def test_rubbish_behind_a_compressed_text_is_refused(sources: "Sources") -> None:
     assert sources.text_refusal(gzip.compress(TEXT.encode()) + b"rubbish").code == "damaged"
 
 
-def test_a_bomb_is_stopped(sources):
+def test_a_bomb_is_stopped(sources: "Sources") -> None:
     error = sources.text_refusal(gzip.compress(b"Email\n" + b"a@example.com\n" * 6_000_000), max_inflated_ratio=100)
     assert error.code == "inflates"
     assert "100 to 1" in error.why
@@ -108,7 +112,7 @@ BOMB = """
 
 
 @pytest.mark.parametrize("shape", ["zeros", "one line", "one cell in quotes", "rows"])
-def test_s18_a_bomb_takes_no_more_memory_than_an_honest_file(sources, shape):
+def test_s18_a_bomb_takes_no_more_memory_than_an_honest_file(sources: "Sources", shape: str) -> None:
     piece = {
         "zeros": bytes(1 << 20),
         "one line": b"x" * (1 << 20),
@@ -119,7 +123,7 @@ def test_s18_a_bomb_takes_no_more_memory_than_an_honest_file(sources, shape):
     packer = zstd.ZstdCompressor()
     packed = packer.compress(start) + b"".join(packer.compress(piece) for _ in range(1_500)) + packer.flush()
     path = sources.write("bomb.csv", packed)
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603  # our own program
         [sys.executable, "-c", textwrap.dedent(BOMB), str(path)], capture_output=True, text=True, check=True
     )
     code, grown = done.stdout.split()
@@ -127,11 +131,11 @@ def test_s18_a_bomb_takes_no_more_memory_than_an_honest_file(sources, shape):
     assert int(grown) < 400  # MiB
 
 
-def test_the_test_process_itself_stays_small():
+def test_the_test_process_itself_stays_small() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 << 20  # KiB
 
 
-def test_a_zip_with_one_table_is_read_as_that_table(sources):
+def test_a_zip_with_one_table_is_read_as_that_table(sources: "Sources") -> None:
     content = zipped({"export/contacts.csv": TEXT, "readme.pdf": b"%PDF", "__MACOSX/._contacts.csv": b"x"})
     read = sources.text(content)
     assert len(read.rows) == 3_000
@@ -139,18 +143,18 @@ def test_a_zip_with_one_table_is_read_as_that_table(sources):
     assert read.described.facts["packed"] == "zip"
 
 
-def test_a_lone_member_is_a_table_whatever_its_name(sources):
+def test_a_lone_member_is_a_table_whatever_its_name(sources: "Sources") -> None:
     assert len(sources.text(zipped({"export": TEXT})).rows) == 3_000
 
 
-def test_a_zip_with_several_tables_asks_which_and_says_what_there_is(sources):
+def test_a_zip_with_several_tables_asks_which_and_says_what_there_is(sources: "Sources") -> None:
     error = sources.text_refusal(MAILCHIMP)
     assert error.code == "several-members"
     assert "unsubscribed_email_audience_export_1a.csv" in error.why
     assert error.fix.startswith('say which: member = "subscribed_email')
 
 
-def test_each_member_of_a_zip_is_a_source_of_its_own(sources):
+def test_each_member_of_a_zip_is_a_source_of_its_own(sources: "Sources") -> None:
     path = sources.write("audience.zip", MAILCHIMP)
     options = SourceOptions(str(path))
     found = {}
@@ -166,7 +170,7 @@ def test_each_member_of_a_zip_is_a_source_of_its_own(sources):
     }
 
 
-def test_members_are_chosen_by_a_glob_and_must_then_have_the_same_columns(sources):
+def test_members_are_chosen_by_a_glob_and_must_then_have_the_same_columns(sources: "Sources") -> None:
     path = sources.write("audience.zip", MAILCHIMP)
     read = sources.read(path, member="[sn]*ubscribed_*")
     assert [row[0] for row in read.rows] == ["a@example.com", "d@example.com"]
@@ -176,34 +180,34 @@ def test_members_are_chosen_by_a_glob_and_must_then_have_the_same_columns(source
     assert sources.refusal(path, member="nothing*").code == "no-member"
 
 
-def test_a_file_that_is_no_archive_has_no_members(sources):
+def test_a_file_that_is_no_archive_has_no_members(sources: "Sources") -> None:
     assert members(SourceOptions(str(sources.write("contacts.csv", TEXT)))) == ()
 
 
-def test_no_members_is_no_table():
+def test_no_members_is_no_table() -> None:
     with pytest.raises(Exception, match="no table inside"):
         select_members((), None, "f.zip")
 
 
-def test_an_encrypted_zip_is_refused(sources):
+def test_an_encrypted_zip_is_refused(sources: "Sources") -> None:
     content = bytearray(zipped({"contacts.csv": TEXT}))
     for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(magic) + offset] |= 1
     assert sources.text_refusal(bytes(content)).code == "encrypted"
 
 
-def test_a_damaged_member_of_a_zip_is_refused(sources):
+def test_a_damaged_member_of_a_zip_is_refused(sources: "Sources") -> None:
     content = bytearray(zipped({"contacts.csv": TEXT}))
     content[200:220] = bytes(20)
     assert sources.text_refusal(bytes(content)).code == "damaged"
 
 
-def test_a_zip_cut_off_is_refused(sources):
+def test_a_zip_cut_off_is_refused(sources: "Sources") -> None:
     content = zipped({"contacts.csv": TEXT})
     assert sources.text_refusal(content[: len(content) // 2]).code == "damaged"
 
 
-def test_what_is_packed_twice_is_refused(sources):
+def test_what_is_packed_twice_is_refused(sources: "Sources") -> None:
     assert sources.text_refusal(gzip.compress(gzip.compress(b"Email\n"))).code == "format"
     assert sources.text_refusal(gzip.compress(zipped({"a.csv": TEXT}))).code == "format"
     assert sources.text_refusal(zipped({"a.zip": zipped({"a.csv": TEXT})})).code == "format"
@@ -214,13 +218,13 @@ def test_what_is_packed_twice_is_refused(sources):
     ("member", "what"),
     [("word/document.xml", "a Word document"), ("content.xml", "an OpenDocument file"), ("xl/workbook.bin", "xlsb")],
 )
-def test_other_documents_that_are_zips_are_named(sources, member, what):
+def test_other_documents_that_are_zips_are_named(sources: "Sources", member: str, what: str) -> None:
     error = sources.text_refusal(zipped({member: "x"}))
     assert error.code == "format"
     assert what in error.what
 
 
-def test_a_packed_file_that_changes_while_it_is_read_is_noticed(sources):
+def test_a_packed_file_that_changes_while_it_is_read_is_noticed(sources: "Sources") -> None:
     path = sources.write("contacts.csv.gz", gzip.compress(TEXT.encode()))
     chunks = sources.open(path, chunk_bytes=1_000).chunks()
     next(chunks)

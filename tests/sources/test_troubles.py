@@ -1,8 +1,12 @@
-"""Files of trouble: what each ends in. A row is held with its line and code, or the file is refused with what was seen."""
+"""Files of trouble: a row is held with its line and code, or the file is refused with what was seen."""
 
 import codecs
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Sources
 
 HEADER = "Id,Email,Name\n"
 GOOD = "1,a@example.com,Ann\n"
@@ -89,7 +93,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_a_bad_row_is_held_with_its_line_and_the_others_are_read(sources, name):
+def test_a_bad_row_is_held_with_its_line_and_the_others_are_read(sources: "Sources", name: str) -> None:
     content, held = HELD[name]
     read = sources.text(content, footer_texts=())
     assert read.held == held
@@ -101,7 +105,7 @@ def test_a_bad_row_is_held_with_its_line_and_the_others_are_read(sources, name):
 
 @pytest.mark.parametrize("name", HELD)
 @pytest.mark.parametrize("chunk_bytes", [200, 1_000])
-def test_a_bad_row_is_held_wherever_the_chunks_are_cut(sources, name, chunk_bytes):
+def test_a_bad_row_is_held_wherever_the_chunks_are_cut(sources: "Sources", name: str, chunk_bytes: int) -> None:
     content, held = HELD[name]
     if len(content) > 10_000:
         pytest.skip("one row is larger than the chunks here")
@@ -170,7 +174,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_file_that_is_no_table_is_refused_with_what_was_seen(sources, name):
+def test_a_file_that_is_no_table_is_refused_with_what_was_seen(sources: "Sources", name: str) -> None:
     content, code, part = REFUSED[name]
     error = sources.text_refusal(content)
     assert error.code == code
@@ -178,11 +182,11 @@ def test_a_file_that_is_no_table_is_refused_with_what_was_seen(sources, name):
     assert "contacts.csv" in error.what
 
 
-def test_there_are_at_least_sixty_files_of_trouble():
+def test_there_are_at_least_sixty_files_of_trouble() -> None:
     assert len(HELD) + len(REFUSED) >= 60
 
 
-def test_s7_short_and_long_rows_are_held_with_their_line(sources):
+def test_s7_short_and_long_rows_are_held_with_their_line(sources: "Sources") -> None:
     read = sources.text("A,B,C\n1,2\n1,2,3\n1,2,3,4,5\n")
     assert read.rows == [("1", "2", "3")]
     assert read.held == [(2, "row-short"), (4, "row-long")]
@@ -190,34 +194,34 @@ def test_s7_short_and_long_rows_are_held_with_their_line(sources):
     assert read.reasons == ["2 fields, the header has 3", "5 fields, the header has 3"]
 
 
-def test_s7_a_quote_that_never_closes_names_the_line_it_opens_on(sources):
+def test_s7_a_quote_that_never_closes_names_the_line_it_opens_on(sources: "Sources") -> None:
     read = sources.text('A,B\n1,x\n2,"y\nmore\n3,z\n')
     assert read.rows == [("1", "x"), ("3", "z")]
     assert read.reasons == ["a quote that opens on line 3 is not closed as it should be; held up to line 4"]
 
 
-def test_s4_a_row_cut_at_the_end_of_the_file_is_held_and_the_others_are_read(sources):
+def test_s4_a_row_cut_at_the_end_of_the_file_is_held_and_the_others_are_read(sources: "Sources") -> None:
     read = sources.text("A,B\n1,x\n2")
     assert read.rows == [("1", "x")]
     assert read.held == [(3, "row-cut")]
     assert read.reasons == ["the file ends in this row, without a line end, after 1 of 2 fields"]
 
 
-def test_s9_a_nul_is_held_with_the_byte_it_stands_at(sources):
+def test_s9_a_nul_is_held_with_the_byte_it_stands_at(sources: "Sources") -> None:
     read = sources.text(b"A,B\n1,x\n2,\0y\n")
     assert read.held == [(3, "row-nul")]
     assert read.reasons == ["a NUL byte at byte 10 of the file"]
     assert read.held_cells == [("2", None)]
 
 
-def test_s10_an_invalid_byte_is_held_with_its_offset_and_the_readable_cells(sources):
+def test_s10_an_invalid_byte_is_held_with_its_offset_and_the_readable_cells(sources: "Sources") -> None:
     content = "\ufeffA,B\né,ü\n".encode() + b"2,y\xff\n"
     read = sources.text(content)
     assert read.reasons == [f"not valid utf-8 at byte {content.index(0xFF)} of the file"]
     assert read.held_cells == [("2", None)]
 
 
-def test_s13_a_ten_megabyte_cell_is_held_and_the_rows_around_it_are_read(sources):
+def test_s13_a_ten_megabyte_cell_is_held_and_the_rows_around_it_are_read(sources: "Sources") -> None:
     read = sources.text("A,B\n1,x\n2," + "y" * 10_000_000 + "\n3,z\n")
     assert read.rows == [("1", "x"), ("3", "z")]
     assert read.held == [(3, "cell-too-long")]
@@ -225,14 +229,14 @@ def test_s13_a_ten_megabyte_cell_is_held_and_the_rows_around_it_are_read(sources
     assert read.reasons == ["a cell of 10,000,000 bytes; the limit is 1,048,576"]
 
 
-def test_s13_a_line_longer_than_is_ever_looked_at_is_held_and_reading_goes_on_behind_it(sources):
+def test_s13_a_line_longer_than_is_ever_looked_at_is_held_and_reading_goes_on_behind_it(sources: "Sources") -> None:
     read = sources.text("A,B\n1,x\n2," + "y" * 5_000 + "\n3,z\n4,w\n", chunk_bytes=1_000)
     assert read.rows == [("1", "x"), ("3", "z"), ("4", "w")]
     assert read.held == [(3, "cell-too-long")]
     assert read.lines == [2, 4, 5]
 
 
-def test_s7_an_open_quote_longer_than_is_ever_looked_at_costs_one_row(sources):
+def test_s7_an_open_quote_longer_than_is_ever_looked_at_costs_one_row(sources: "Sources") -> None:
     lines = "".join(f"word {number}\n" for number in range(1_000))
     read = sources.text('A,B\n1,x\n2,"y\n' + lines + "3,z\n4,w\n", chunk_bytes=1_000)
     assert read.rows == [("1", "x"), ("3", "z"), ("4", "w")]
@@ -240,13 +244,13 @@ def test_s7_an_open_quote_longer_than_is_ever_looked_at_costs_one_row(sources):
     assert read.lines == [2, 1_004, 1_005]
 
 
-def test_a_file_of_nothing_but_bad_rows_is_given_up_before_its_end(sources):
+def test_a_file_of_nothing_but_bad_rows_is_given_up_before_its_end(sources: "Sources") -> None:
     error = sources.text_refusal("A,B\n" + "1\n" * 50_000, chunk_bytes=10_000)
     assert error.code == "no-rows"
     assert "line 2: 1 fields, the header has 2; line 3" in error.why
 
 
-def test_max_cell_bytes_is_kept_to_the_byte(sources):
+def test_max_cell_bytes_is_kept_to_the_byte(sources: "Sources") -> None:
     read = sources.text("A,B\n1,éé\n2,ééx\n3,x\n", max_cell_bytes=4)
     assert read.rows == [("1", "éé"), ("3", "x")]
     assert read.held == [(3, "cell-too-long")]

@@ -1,7 +1,7 @@
 """An error is given to the one contact it names, and to nobody where it names none, two, or a stranger."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.attribution import AddressBook, attribute
@@ -179,6 +179,7 @@ LOCAL = st.from_regex(r"[abcno](?:['.+_-]?[abcno]){0,4}", fullmatch=True)
 ADDRESSES = st.lists(LOCAL.map(lambda local: f"{local}@example.com"), min_size=1, max_size=12, unique=True)
 
 
+@settings(deadline=None)
 @given(ADDRESSES, st.data())
 def test_whoever_stands_in_a_text_is_found_however_alike_the_others(addresses: list[str], data: st.DataObject) -> None:
     named = data.draw(st.sets(st.sampled_from(range(len(addresses)))))
@@ -189,6 +190,7 @@ def test_whoever_stands_in_a_text_is_found_however_alike_the_others(addresses: l
     assert book.mentioned(f"blocked: {text}.") == named
 
 
+@settings(deadline=None)
 @given(ADDRESSES, LOCAL)
 def test_a_stranger_however_alike_is_never_taken_for_a_contact(addresses: list[str], local: str) -> None:
     stranger = f"{local}@example.com"
@@ -198,6 +200,7 @@ def test_a_stranger_however_alike_is_never_taken_for_a_contact(addresses: list[s
     assert book.find(stranger) is None
 
 
+@settings(deadline=None)
 @given(ADDRESSES, st.lists(st.text(), max_size=5))
 def test_every_error_is_shared_out_exactly_once(addresses: list[str], texts: list[str]) -> None:
     book = AddressBook((address,) for address in addresses)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.catalogue import (
@@ -97,6 +97,7 @@ def test_an_unknown_text_is_never_guessed_at(text: str) -> None:
     assert read_text(text) == Reading(Family.OTHER, "unknown-text")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_reading_is_total_and_names_only_what_stands_in_the_text(text: str) -> None:
     reading = read_text(text)

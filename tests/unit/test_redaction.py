@@ -8,10 +8,10 @@ import urllib.parse
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncengine.redaction import MASK, Secret, scrub, scrub_bytes
+from syncengine.redaction import MASK, Secret, hide_addresses, mask_addresses, scrub, scrub_bytes
 
 VALUE = 's3cr3t/with+odd=chars"\\&~'
 TOKEN = Secret(VALUE)
@@ -92,6 +92,7 @@ def test_an_echo_is_masked_and_the_rest_stays(echo: Callable[[str], str]) -> Non
     assert scrub_bytes(text.encode(), TOKEN) == masked.encode()
 
 
+@settings(deadline=None)
 @given(TOKENS, st.sampled_from(sorted(ECHOES)), st.text(max_size=20), st.text(max_size=20))
 def test_any_token_is_masked_in_any_form(token: str, form: str, before: str, after: str) -> None:
     echo = ECHOES[form](token)
@@ -101,6 +102,7 @@ def test_any_token_is_masked_in_any_form(token: str, form: str, before: str, aft
     assert echo.encode() not in scrub_bytes(text.encode(), Secret(token))
 
 
+@settings(deadline=None)
 @given(TOKENS, st.sampled_from(sorted(ECHOES)))
 def test_a_token_echoed_in_json_is_not_there_after_parsing(token: str, form: str) -> None:
     body = json.dumps({"errors": [f"API Key {ECHOES[form](token)} does not exist."]}).encode()
@@ -108,6 +110,7 @@ def test_a_token_echoed_in_json_is_not_there_after_parsing(token: str, form: str
     assert token not in json.loads(scrub_bytes(body, Secret(token)))["errors"][0]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters=VALUE)))
 def test_a_text_without_the_token_stays_as_it_is(text: str) -> None:
     assert scrub(text, TOKEN) == text
@@ -121,3 +124,48 @@ def test_several_tokens_are_masked_each() -> None:
 def test_an_empty_token_masks_nothing() -> None:
     assert scrub("text", Secret("")) == "text"
     assert scrub_bytes(b"text \\ %", Secret("")) == b"text \\ %"
+
+
+# Addresses ------------------------------------------------------------------------------------------------------------
+
+ADDRESSES = [
+    "anna@example.com",
+    "a@example.com",
+    "anna+news@mail.example.co.uk",
+    "o'neil@example.com",
+    "анна@пример.example.com",
+    "anna@xn--bcher-kva.example.com",
+    "ANNA@EXAMPLE.COM",
+    "anna_b%c@example.com",
+]
+AROUND = ["{}", "<{}>", "({})", '"{}"', "'{}'", "mailto:{}", "email={};", "x,{},y", "[{}]", "Contact {} not found!"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("around", AROUND)
+def test_no_address_is_left_in_a_text(around: str, address: str) -> None:
+    hidden = hide_addresses(around.format(address))
+
+    assert "@" not in hidden
+    assert "<address>" in hidden
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("anna@example.com", "a***@example.com"),
+        ('email  "anna@example.com" -> "bert@example.org"', 'email  "a***@example.com" -> "b***@example.org"'),
+        ("no address here", "no address here"),
+        ("@ alone, a@ and @b", "@ alone, a@ and @b"),
+        ("", ""),
+    ],
+)
+def test_a_masked_address_keeps_its_first_letter_and_domain(text: str, masked: str) -> None:
+    assert mask_addresses(text) == masked
+
+
+@settings(deadline=None)
+@given(st.text(), st.sampled_from(ADDRESSES), st.text())
+def test_hiding_never_fails_and_hides_what_stands_apart(before: str, address: str, after: str) -> None:
+    assert address not in hide_addresses(f"{before} {address} {after}")
+    mask_addresses(f"{before} {address} {after}")

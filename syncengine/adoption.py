@@ -1,0 +1,243 @@
+"""`state adopt` and `state export`: the state of a list from a file, and as one.
+
+The file is a list downloaded from SmartSender's own page: evidence of what is on the list. After it a first sync sends
+only real differences, and contacts that were held because their consent was unknown are known.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from syncengine.bootstrap import Session
+from syncengine.config.model import VARIABLE_NAME, Job
+from syncengine.durable import drafted
+from syncengine.errors import ConfigError, SourceError
+from syncengine.frames import (
+    ACTIVE,
+    ADDRESS,
+    CODE,
+    CONFIRMED_AT,
+    EMAIL,
+    FINGERPRINT,
+    KEY,
+    KEY_HASH,
+    NAME,
+    ORIGIN,
+    REASON,
+    ROW,
+    SNAPSHOT_SCHEMA,
+    VARIABLES,
+    source_column,
+    variable_column,
+)
+from syncengine.guarded import guarded, unguarded
+from syncengine.model import Variable, VariableType
+from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, VariableRule
+from syncengine.normalise.mapping import Mapping as RowMapping
+from syncengine.normalise.rows import key_hashes, normalise
+from syncengine.ports import Changes, Chunk, Source
+from syncengine.sources import SourceOptions, open_source
+from syncengine.wire import variable_json
+
+OWN: Final = (EMAIL, NAME, ACTIVE)
+ORIGIN_ADOPTED: Final = "adopted"
+
+
+@dataclass(slots=True)
+class Adopted:
+    """What an adoption brought in. `refused` are rows that could not be read: (row, code, reason)."""
+
+    contacts: int = 0
+    active: int = 0
+    variables: tuple[str, ...] = ()
+    refused: list[tuple[int, str, str]] = field(default_factory=list)
+
+
+def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], now: datetime) -> Adopted:
+    """Take the contacts in `file` for what the list of `job` holds.
+
+    headers   field → column, where the file names `email`, `name`, `active` or a variable otherwise
+
+    Contacts of the state that the file does not have stay as they are. Raises SourceError, ConfigError.
+    """
+    source = open_source(SourceOptions(str(file), Path.cwd()))
+    columns = _columns(source, headers)
+    variables = tuple(name for name in columns if name not in OWN)
+    mapping = RowMapping(
+        EmailRule((columns[EMAIL],)),
+        ActiveRule(column=columns[ACTIVE]),
+        name=columns.get(NAME),
+        variables=tuple(VariableRule(name, columns[name], empty=Empty.SKIP) for name in variables),
+    )
+    result = Adopted(variables=variables)
+    frames = [frame for chunk in source.chunks() if not (frame := _read(chunk, source, mapping, result)).is_empty()]
+    rows = pl.concat([_NOBODY, *frames]).unique(ADDRESS, keep="last", maintain_order=True)
+    state = session.state(job)
+    rows = _keyed(rows, _id_variable(job), _known_keys(session, job, rows))
+    upserts = rows.with_columns(pl.lit(ORIGIN_ADOPTED).alias(ORIGIN), pl.lit(now).alias(CONFIRMED_AT)).select(
+        pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items()
+    )
+    state.amend(Changes([upserts.lazy()], [], [], _NOTHING_REFUSED, _NO_DOUBTS), now)
+    state.remember_variables([Variable(name, VariableType.STRING) for name in variables], now, ORIGIN_ADOPTED)
+    state.lift_suppressions(rows.filter(ACTIVE)[ADDRESS])
+    result.contacts, result.active = upserts.height, int(upserts[ACTIVE].sum())
+    return result
+
+
+_NOBODY: Final = pl.DataFrame(
+    schema={
+        KEY: pl.String,
+        EMAIL: pl.String,
+        ADDRESS: pl.String,
+        NAME: pl.String,
+        ACTIVE: pl.Boolean,
+        VARIABLES: pl.String,
+        FINGERPRINT: pl.UInt64,
+    }
+)
+_NOTHING_REFUSED: Final = pl.DataFrame(
+    schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "outcome": pl.String, "code": pl.String, "text": pl.String}
+)
+_NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
+
+
+def _columns(source: Source, headers: Mapping[str, str]) -> dict[str, str]:
+    """Field → column: as told, else by name. Raises SourceError, ConfigError."""
+    told = {column: name for name, column in headers.items()}
+    unknown = [column for column in told if column not in source.columns]
+    if unknown:
+        raise SourceError(
+            f'{source.name}: no column "{unknown[0]}"',
+            why=f"the file has: {', '.join(source.columns)}",
+            code="column-missing",
+        )
+    fields = {told.get(column, _own_name(column)): column for column in source.columns if not column.startswith("#")}
+    for needed in (EMAIL, ACTIVE):
+        if needed not in fields:
+            raise SourceError(
+                f"{source.name}: which column is `{needed}`?",
+                why=f"the file has: {', '.join(source.columns)}",
+                fix=f'--column "{needed}=Its header"',
+                code="column-missing",
+            )
+    wrong = [name for name in fields if not VARIABLE_NAME.fullmatch(name)]
+    if wrong:
+        raise ConfigError(
+            f'{source.name}: the column "{wrong[0]}" is no variable\'s name',
+            why="columns besides email, name and active are variables of the list: latin letters, the first one small",
+            fix=f'say which variable it is: --column "firstName={wrong[0]}"',
+            code="variable-name",
+        )
+    return fields
+
+
+def _own_name(column: str) -> str:
+    """`Email`, `EMAIL` and `subscribed` are meant for ours; variables keep their spelling."""
+    folded = column.strip().lower()
+    return {"subscribed": ACTIVE, "e-mail": EMAIL}.get(folded, folded if folded in OWN else column)
+
+
+def _read(chunk: Chunk, source: Source, mapping: RowMapping, result: Adopted) -> pl.DataFrame:
+    result.refused += chunk.held.select(ROW, CODE, REASON).rows()
+    raw = chunk.rows.select(
+        pl.lit(0, pl.UInt64).alias("ordinal"),
+        ROW,
+        *(unguarded(pl.col(column)).alias(source_column(column)) for column in source.columns),
+    )
+    rows = normalise(raw.lazy(), mapping, columns=source.columns, plain=chunk.plain).collect()
+    result.refused += rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, REASON).rows()
+    values = [
+        (rule.name, pl.col(variable_column(rule.name))) for rule in sorted(mapping.variables, key=lambda r: r.name)
+    ]
+    return rows.filter(pl.col(CODE).is_null()).select(
+        KEY, EMAIL, ADDRESS, NAME, ACTIVE, variable_json(values).alias(VARIABLES), FINGERPRINT
+    )
+
+
+def _id_variable(job: Job) -> str | None:
+    """The variable that carries the ids of a job whose key is an id column, if it is mapped."""
+    if job.key == "email":
+        return None
+    for name, written in (job.variables or {}).items():
+        if (written if isinstance(written, str) else written.column) == job.key:
+            return name
+    return None
+
+
+def _known_keys(session: Session, job: Job, rows: pl.DataFrame) -> pl.DataFrame:
+    """ADDRESS, `known_key`: who of `rows` the state has already, under which key."""
+    path = session.state(job).current().path
+    if path is None:
+        return pl.DataFrame(schema={ADDRESS: pl.String, "known_key": pl.String})
+    wanted = rows.lazy().select(ADDRESS)
+    return (
+        pl.scan_parquet(path)
+        .select(ADDRESS, pl.col(KEY).alias("known_key"))
+        .join(wanted, on=ADDRESS, how="semi")
+        .collect()
+    )
+
+
+def _keyed(rows: pl.DataFrame, id_variable: str | None, known: pl.DataFrame) -> pl.DataFrame:
+    """Each contact under the key the job will know it by: the state's, its id, or its address until its id is met."""
+    own = pl.col(KEY)
+    if id_variable is not None:
+        pattern = rf'\{{"name":"{id_variable}","value":"((?:[^"\\]|\\.)*)"\}}'
+        own = pl.coalesce(pl.col(VARIABLES).str.extract(pattern), pl.col(KEY))
+    keyed = rows.join(known, on=ADDRESS, how="left").with_columns(pl.coalesce("known_key", own).alias(KEY))
+    return keyed.with_columns(key_hashes(keyed[KEY]).alias(KEY_HASH))
+
+
+# -- export ----------------------------------------------------------------------------------------------------------
+
+
+def export(session: Session, job: Job, target: Path) -> int:
+    """Write what the list holds, as far as confirmed, as CSV (email, name, active, variables); gives the rows.
+
+    `state adopt` reads it back. Cells a spreadsheet would take for a formula are guarded, and unguarded there.
+    """
+    state = session.state(job)
+    snapshot = state.current().path
+    names = sorted(state.variables())
+    count = 0
+    with drafted(target.absolute()) as draft, draft.open("wb") as file:
+        file.write(_header((*OWN, *names)))
+        for rows in _stretches(snapshot):
+            rows.select(_cells(names)).write_csv(file, include_header=False)
+            count += rows.height
+    return count
+
+
+def _header(names: Iterable[str]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(names)
+    return line.getvalue().encode()
+
+
+def _stretches(snapshot: Path | None, size: int = 100_000) -> Iterator[pl.DataFrame]:
+    if snapshot is None:
+        return
+    scan = pl.scan_parquet(snapshot)
+    for start in range(0, int(scan.select(pl.len()).collect().item()), size):
+        yield scan.slice(start, size).collect()
+
+
+def _cells(names: list[str]) -> list[pl.Expr]:
+    def values(texts: pl.Series) -> pl.Series:
+        held = [{one["name"]: one["value"] for one in json.loads(text)} for text in texts]
+        return pl.Series([[one.get(name) for name in names] for one in held], dtype=pl.List(pl.String))
+
+    listed = pl.col(VARIABLES).map_batches(values, return_dtype=pl.List(pl.String), is_elementwise=True)
+    return [
+        guarded(pl.col(EMAIL)).alias(EMAIL),
+        guarded(pl.col(NAME)).alias(NAME),
+        pl.col(ACTIVE),
+        *(guarded(listed.list.get(place)).alias(f"{VARIABLES}.{name}") for place, name in enumerate(names)),
+    ]

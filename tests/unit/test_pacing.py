@@ -1,0 +1,228 @@
+"""Never more than the rate in any one-second window, close to all of it used, and a hold stops everybody."""
+
+import itertools
+import math
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from syncengine.destinations._pacing import WINDOW_MARGIN, Pacer
+from syncengine.testing.virtual_time import VirtualTimeLoop
+
+pytestmark = pytest.mark.anyio
+
+RATES = {0.5: 60, 0.9: 60, 1: 120, 1.99: 150, 2.5: 200, 5: 400, 19.5: 800, 50: 2_000, 500: 6_000}  #: rate → requests
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+async def leave(pacer: Pacer, requests: int, *, senders: int, think: Callable[[], float] | None = None) -> list[float]:
+    """When each of `requests` left. A sender asks again at once, or after the seconds `think` gives."""
+    left: list[float] = []
+    started = 0
+
+    async def sender() -> None:
+        nonlocal started
+        while started < requests:
+            started += 1
+            await pacer.acquire()
+            left.append(anyio.current_time())
+            if think is not None:
+                await anyio.sleep(think())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(senders):
+            group.start_soon(sender)
+    return left
+
+
+def most_in_a_window(times: list[float], seconds: float = 1.0) -> int:
+    """The most that fall within any window of `seconds`."""
+    ordered = sorted(times)
+    first = most = 0
+    for index, time in enumerate(ordered):
+        while time - ordered[first] >= seconds:
+            first += 1
+        most = max(most, index - first + 1)
+    return most
+
+
+def used(times: list[float]) -> float:
+    """Requests a second from the first to the last."""
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+@pytest.mark.parametrize(("rate", "requests"), RATES.items())
+async def test_the_rate_is_never_exceeded_in_any_second_and_nearly_all_of_it_is_used(
+    rate: float, requests: int
+) -> None:
+    left = await leave(Pacer(rate), requests, senders=64)
+
+    assert most_in_a_window(left) <= math.ceil(rate)
+    assert 0.98 * rate <= used(left) <= rate
+
+
+@pytest.mark.parametrize(("rate", "requests"), RATES.items())
+async def test_one_sender_alone_gets_all_of_the_rate(rate: float, requests: int) -> None:
+    left = await leave(Pacer(rate), min(requests, 1_000), senders=1)
+
+    assert most_in_a_window(left) <= math.ceil(rate)
+    assert used(left) >= 0.98 * rate
+
+
+@pytest.mark.parametrize(("rate", "requests"), RATES.items())
+async def test_a_server_that_gets_requests_a_little_later_or_sooner_sees_no_more_either(
+    rate: float, requests: int
+) -> None:
+    chance = random.Random(1)
+
+    left = await leave(Pacer(rate), min(requests, 3_000), senders=64)
+    arrived = [time + chance.uniform(0, WINDOW_MARGIN * 0.99) for time in left]
+
+    assert most_in_a_window(arrived) <= math.ceil(rate)
+
+
+@pytest.mark.parametrize("rate", [1, 2.5, 5, 50])
+async def test_a_pause_saves_nothing_up(rate: float) -> None:
+    pacer = Pacer(rate)
+    times = []
+    for pause in (0.0, 100.0, 0.3, 1.0, 50.0):
+        await anyio.sleep(pause)
+        times += await leave(pacer, math.ceil(3 * rate), senders=32)
+
+    assert most_in_a_window(times) <= math.ceil(rate)
+
+
+@pytest.mark.parametrize("rate", [2.5, 5, 50])
+async def test_senders_that_come_and_go_never_exceed_the_rate(rate: float) -> None:
+    chance = random.Random(7)
+
+    left = await leave(Pacer(rate), 500, senders=12, think=lambda: chance.expovariate(rate / 10))
+
+    assert most_in_a_window(left) <= math.ceil(rate)
+
+
+async def test_requests_are_spaced_evenly_instead_of_leaving_in_a_burst() -> None:
+    left = await leave(Pacer(5), 50, senders=16)
+
+    gaps = [after - before for before, after in itertools.pairwise(left)]
+    assert min(gaps) >= 0.19
+    assert max(gaps) <= 0.25
+
+
+async def test_the_first_request_leaves_at_once() -> None:
+    began = anyio.current_time()
+
+    await Pacer(0.5).acquire()
+
+    assert anyio.current_time() - began < 0.001
+
+
+async def test_senders_leave_in_the_order_they_came() -> None:
+    pacer = Pacer(10)
+    order: list[int] = []
+
+    async def sender(number: int) -> None:
+        await pacer.acquire()
+        order.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(30):
+            group.start_soon(sender, number)
+
+    assert order == [*range(30)]
+
+
+async def test_a_sender_that_is_cancelled_while_waiting_takes_nothing_from_the_others() -> None:
+    pacer = Pacer(1)
+    await pacer.acquire()
+
+    with anyio.move_on_after(0.5):
+        await pacer.acquire()
+    left = await leave(pacer, 5, senders=2)
+
+    assert used(left) >= 0.98
+
+
+# Holds ----------------------------------------------------------------------------------------------------------------
+
+
+async def during(work: Callable[[], Awaitable[object]], after: float, act: Callable[[], None]) -> None:
+    """Let `work` run, and `act` within it after some seconds."""
+    async with anyio.create_task_group() as group:
+
+        async def interrupt() -> None:
+            await anyio.sleep(after)
+            act()
+
+        group.start_soon(interrupt)
+        await work()
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 2.5, 5, 50])
+@pytest.mark.parametrize("at", [0.0, 0.05, 0.5, 1.003, 3.99])
+async def test_a_hold_stops_everybody_also_those_waiting(rate: float, at: float) -> None:
+    pacer = Pacer(rate)
+    left: list[float] = []
+
+    async def work() -> None:
+        left.extend(await leave(pacer, math.ceil(rate * 10), senders=32))
+
+    await during(work, at, lambda: pacer.hold(30.0))
+
+    assert [time for time in left if at + 0.001 < time < at + 30.0] == []
+    assert left[-1] > at + 30.0
+    assert most_in_a_window(left) <= math.ceil(rate)
+
+
+async def test_after_a_hold_requests_leave_at_the_rate_and_not_all_at_once() -> None:
+    pacer = Pacer(50)
+    pacer.hold(60.0)
+
+    left = await leave(pacer, 1_000, senders=64)
+
+    assert 60.0 <= left[0] < 60.2
+    assert most_in_a_window(left) <= 50
+    assert used(left) >= 0.98 * 50
+
+
+async def test_the_longest_hold_counts() -> None:
+    pacer = Pacer(5)
+    pacer.hold(20.0)
+    pacer.hold(5.0)
+    assert pacer.held_for == pytest.approx(20.0, abs=0.001)
+
+    await anyio.sleep(10.0)
+    pacer.hold(30.0)
+    left = await leave(pacer, 1, senders=1)
+
+    assert left == pytest.approx([40.0], abs=0.2)
+    assert pacer.holds == 3
+    assert pacer.held_for == 0.0
+
+
+async def test_a_hold_set_while_another_is_waited_out_is_kept_too() -> None:
+    pacer = Pacer(5)
+    pacer.hold(10.0)
+    left: list[float] = []
+
+    async def work() -> None:
+        left.extend(await leave(pacer, 20, senders=20))
+
+    await during(work, 9.0, lambda: pacer.hold(20.0))
+
+    assert min(left) >= 29.0
+
+
+async def test_a_hold_of_nothing_holds_nobody() -> None:
+    pacer = Pacer(5)
+    pacer.hold(0.0)
+
+    assert pacer.held_for == 0.0
+    assert (await leave(pacer, 1, senders=1))[0] < 0.001

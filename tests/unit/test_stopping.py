@@ -1,0 +1,174 @@
+"""A run is asked to stop once, politely; it has 25 seconds; whoever insists does not wait for them."""
+
+import os
+import signal
+from typing import Any
+
+import anyio
+import pytest
+
+from syncengine.errors import InterruptedRunError
+from syncengine.stopping import GRACE, StopSwitch, stopped_by_signals
+from syncengine.testing.virtual_time import VirtualTimeLoop
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+async def in_flight(switch: StopSwitch, seconds: float) -> tuple[bool, float]:
+    """Whether work of `seconds` was finished within the switch's hard scope, and how long it took."""
+    began = anyio.current_time()
+    with switch.hard as scope:
+        await anyio.sleep(seconds)
+    return not scope.cancelled_caught, anyio.current_time() - began
+
+
+async def test_nothing_is_stopped_unasked() -> None:
+    switch = StopSwitch()
+
+    switch.pulse()
+    assert not switch.requested
+    assert await in_flight(switch, 10_000.0) == (True, pytest.approx(10_000.0, abs=0.1))
+
+
+async def test_the_first_reason_stays() -> None:
+    switch = StopSwitch()
+    switch.request("SIGTERM", signal.SIGTERM)
+    switch.request("SIGINT", signal.SIGINT)
+
+    assert (switch.requested, switch.reason, switch.signal_number) == (True, "SIGTERM", signal.SIGTERM)
+
+
+async def test_what_is_in_flight_has_the_grace_and_no_more() -> None:
+    soon, late = StopSwitch(), StopSwitch()
+    for switch in (soon, late):
+        switch.request("SIGTERM")
+
+    assert await in_flight(soon, GRACE - 1) == (True, pytest.approx(GRACE - 1, abs=0.1))
+    assert await in_flight(late, GRACE) == (False, pytest.approx(1.0, abs=0.1))
+
+
+async def test_asking_again_does_not_prolong_the_grace() -> None:
+    switch = StopSwitch()
+    switch.request("SIGTERM")
+    await anyio.sleep(20.0)
+    switch.request("until 06:00")
+
+    assert await in_flight(switch, 100.0) == (False, pytest.approx(GRACE - 20.0, abs=0.1))
+
+
+async def test_who_insists_waits_for_nothing() -> None:
+    switch = StopSwitch()
+
+    async with anyio.create_task_group() as group:
+
+        async def impatient() -> None:
+            await anyio.sleep(1.0)
+            switch.request("SIGINT")
+            await anyio.sleep(1.0)
+            switch.insist()
+
+        group.start_soon(impatient)
+        assert await in_flight(switch, 100.0) == (False, pytest.approx(2.0, abs=0.1))
+
+
+async def test_the_next_run_begins_under_the_same_switch() -> None:
+    switch = StopSwitch()
+    assert await in_flight(switch, 1.0) == (True, pytest.approx(1.0, abs=0.1))
+
+    switch.next_run()
+    assert await in_flight(switch, 1.0) == (True, pytest.approx(1.0, abs=0.1))
+
+    switch.next_run()
+    switch.request("SIGTERM")
+    switch.next_run()
+    assert switch.requested
+    assert await in_flight(switch, 100.0) == (False, pytest.approx(GRACE, abs=0.1))
+
+
+async def test_sleeping_ends_early_for_everybody_when_a_stop_is_requested() -> None:
+    switch = StopSwitch()
+    woken: list[float] = []
+
+    async def sleeper() -> None:
+        await switch.sleep(1_000.0)
+        woken.append(anyio.current_time())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(sleeper)
+        await anyio.sleep(3.0)
+        switch.request("SIGTERM")
+
+    assert woken == pytest.approx([3.0] * 5, abs=0.1)
+
+
+async def test_sleeping_takes_its_time_unasked_and_none_once_asked() -> None:
+    switch = StopSwitch()
+    began = anyio.current_time()
+    await switch.sleep(50.0)
+    assert anyio.current_time() - began == pytest.approx(50.0, abs=0.1)
+
+    switch.request("SIGTERM")
+    await switch.sleep(50.0)
+    assert anyio.current_time() - began == pytest.approx(50.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, signal.SIGTERM), (None, signal.SIGINT)])
+async def test_long_work_that_sent_nothing_ends_with_that_said(number: int | None, expected: int) -> None:
+    switch = StopSwitch()
+    switch.request("SIGTERM", number)
+
+    with pytest.raises(InterruptedRunError) as stopped:
+        switch.pulse()
+
+    assert stopped.value.what == "stopped by SIGTERM while planning"
+    assert stopped.value.sent == "nothing was sent"
+    assert stopped.value.signal_number == expected
+
+
+# Real signals, in real time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_signal_asks_and_the_second_insists(number: signal.Signals) -> None:
+    switch = StopSwitch()
+    told: list[str] = []
+
+    async with stopped_by_signals(switch, on_stop=told.append):
+        os.kill(os.getpid(), number)
+        await switch.sleep(30.0)
+        assert (switch.requested, switch.reason, switch.signal_number) == (True, number.name, number)
+
+        os.kill(os.getpid(), signal.SIGTERM)
+        with switch.hard as scope:
+            await anyio.sleep(30.0)
+        assert scope.cancelled_caught
+
+    assert told == [number.name]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_after_the_block_a_signal_does_what_it_did_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    async with stopped_by_signals(StopSwitch(), on_stop=lambda _: None):
+        pass
+
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_planning_asks_from_a_thread_of_its_own() -> None:
+    switch = StopSwitch()
+    await anyio.to_thread.run_sync(switch.pulse)
+    switch.request("SIGTERM")
+
+    with pytest.raises(InterruptedRunError):
+        await anyio.to_thread.run_sync(switch.pulse)
