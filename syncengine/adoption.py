@@ -210,7 +210,7 @@ def export(session: Session, job: Job, target: Path) -> int:
     with drafted(target.absolute()) as draft, draft.open("wb") as file:
         file.write(_header((*OWN, *names)))
         for rows in _stretches(snapshot):
-            rows.select(_cells(names)).write_csv(file, include_header=False)
+            _cells(rows, names).write_csv(file, include_header=False)
             count += rows.height
     return count
 
@@ -229,15 +229,9 @@ def _stretches(snapshot: Path | None, size: int = 100_000) -> Iterator[pl.DataFr
         yield scan.slice(start, size).collect()
 
 
-def _cells(names: list[str]) -> list[pl.Expr]:
-    def values(texts: pl.Series) -> pl.Series:
-        held = [{one["name"]: one["value"] for one in json.loads(text)} for text in texts]
-        return pl.Series([[one.get(name) for name in names] for one in held], dtype=pl.List(pl.String))
-
-    listed = pl.col(VARIABLES).map_batches(values, return_dtype=pl.List(pl.String), is_elementwise=True)
-    return [
-        guarded(pl.col(EMAIL)).alias(EMAIL),
-        guarded(pl.col(NAME)).alias(NAME),
-        pl.col(ACTIVE),
-        *(guarded(listed.list.get(place)).alias(f"{VARIABLES}.{name}") for place, name in enumerate(names)),
-    ]
+def _cells(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """email, name, active and a column for each variable, guarded."""
+    held = [{one["name"]: one["value"] for one in json.loads(text)} for text in rows[VARIABLES]]
+    values = {f"{VARIABLES}.{name}": pl.Series([one.get(name) for one in held], dtype=pl.String) for name in names}
+    cells = rows.select(EMAIL, NAME, ACTIVE).with_columns(**values)
+    return cells.select(guarded(pl.col(name)).alias(name) if name != ACTIVE else ACTIVE for name in cells.columns)

@@ -31,4 +31,5 @@ def variable_json(variables: Sequence[tuple[str, pl.Expr]]) -> pl.Expr:
     if not variables:
         return pl.lit("[]")
     pairs = [pl.lit(f'{{"name":"{name}","value":') + json_string(value) + pl.lit("}") for name, value in variables]
-    return "[" + pl.concat_str(pairs, separator=",", ignore_nulls=True) + "]"
+    # A lone null is not ignored: concat_str of one column gives it back.
+    return "[" + pl.concat_str(pairs, separator=",", ignore_nulls=True).fill_null("") + "]"

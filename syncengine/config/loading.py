@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from syncengine.config.model import Account, Config
+from syncengine.config.model import Account, ActiveColumn, Config, EmailColumn, SourceTable, VariableTable
 from syncengine.config.toml_lines import locate
 from syncengine.errors import ConfigError
 
@@ -19,6 +19,11 @@ FILE_NAME: Final = "syncengine.toml"
 PREFIX: Final = "SYNCENGINE_"
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_SECRET = re.compile(r"""(\b(?:token|proxy)["']?\s*=\s*).*""")
+_NUMBERS: Final = frozenset({"rate", "concurrency", "timeout", "max_outage"})
+
+Place = tuple[str | int, ...]
+"""Where a value stands, as pydantic gives it: ("job", 0, "columns", "email")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loa
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path.name}: not TOML", why=str(error), fix="mend that line", code="config-toml") from error
-    content = _with_environment(content, environment)
+    content, overridden = _with_environment(content, environment)
     filler = _Filler(path, text, environment)
     token, token_problem = _token(content, filler)
     filled = filler.fill(content, ())
@@ -72,7 +77,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loa
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:
-        raise _told(path, text, error) from None
+        raise _told(path, text, error, overridden) from None
     return Loaded(config, path.resolve(), token_problem)
 
 
@@ -90,17 +95,22 @@ def _text(path: Path) -> str:
 # -- filling in ---------------------------------------------------------------------------------------------------
 
 
-def _with_environment(content: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """`SYNCENGINE_ACCOUNT_RATE=10` and its like over the file: [account] and [state] only."""
+def _with_environment(
+    content: dict[str, Any], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[Place, str]]:
+    """`SYNCENGINE_ACCOUNT_RATE=10` and its like over the file, [account] and [state] only; and which counted where."""
     merged = dict(content)
+    overridden: dict[Place, str] = {}
     for section, keys in (("account", tuple(Account.model_fields)), ("state", ("path",))):
         for key in keys:
             names = (f"{PREFIX}{section}__{key}".upper(), f"{PREFIX}{section}_{key}".upper())
-            value = next((environment[name] for name in names if environment.get(name)), None)
-            if value is not None:
+            name = next((name for name in names if environment.get(name)), None)
+            if name is not None:
                 table = merged.get(section, {})
-                merged[section] = {**(table if isinstance(table, dict) else {}), key: _as_number(value)}
-    return merged
+                value = _as_number(environment[name]) if key in _NUMBERS else environment[name]
+                merged[section] = {**(table if isinstance(table, dict) else {}), key: value}
+                overridden[section, key] = name
+    return merged, overridden
 
 
 def _as_number(value: str) -> str | int | float:
@@ -120,7 +130,7 @@ class _Filler:
     source: str
     environment: Mapping[str, str]
 
-    def fill(self, value: Any, where: tuple[str | int, ...]) -> Any:
+    def fill(self, value: Any, where: Place) -> Any:
         match value:
             case dict():
                 return {
@@ -135,10 +145,10 @@ class _Filler:
             case _:
                 return value
 
-    def text(self, value: str, where: tuple[str | int, ...]) -> str:
+    def text(self, value: str, where: Place) -> str:
         return _PLACEHOLDER.sub(lambda match: self._placeholder(match[1], where), value)
 
-    def _placeholder(self, inside: str, where: tuple[str | int, ...]) -> str:
+    def _placeholder(self, inside: str, where: Place) -> str:
         if inside.startswith("file:"):
             return self._file(inside.removeprefix("file:"), where)
         name, has_default, default = inside.partition(":-")
@@ -154,7 +164,7 @@ class _Filler:
             code="config-variable",
         )
 
-    def _file(self, name: str, where: tuple[str | int, ...]) -> str:
+    def _file(self, name: str, where: Place) -> str:
         path = self.path.parent / name
         try:
             return path.read_text(encoding="utf-8").strip()
@@ -163,7 +173,7 @@ class _Filler:
                 f"{self._place(where)}: ${{file:{name}}} can't be read", why=str(error), code="config-variable"
             ) from error
 
-    def _place(self, where: tuple[str | int, ...]) -> str:
+    def _place(self, where: Place) -> str:
         line = locate(self.source, where)
         return f"{self.path.name}{f':{line}' if line else ''}: {_dotted(where)}"
 
@@ -181,6 +191,9 @@ def _token(content: Mapping[str, Any], filler: _Filler) -> tuple[str | None, Con
 
 # -- telling faults --------------------------------------------------------------------------------------------------
 
+_SHAPES: Final = frozenset(
+    {"str", "bool", *(table.__name__ for table in (SourceTable, EmailColumn, ActiveColumn, VariableTable))}
+)
 _PLAIN: Final = {
     "missing": "is missing",
     "bool_type": "must be true or false",
@@ -193,23 +206,37 @@ _PLAIN: Final = {
 }
 
 
-def _told(path: Path, text: str, error: ValidationError) -> ConfigError:
+def _told(path: Path, text: str, error: ValidationError, overridden: Mapping[Place, str]) -> ConfigError:
     """All faults as one error: the first in full, the others a line each."""
     faults = sorted(_faults(error), key=lambda fault: ("is missing" in fault[1], locate(text, fault[0]) or 0))
     place, sentence = faults[0]
-    line = locate(text, place)
-    where = f"{path.name}{f':{line}' if line else ''}"
-    shown = f"\n{line} | {text.splitlines()[line - 1].strip()}" if line else ""
-    others = [f"{path.name}:{locate(text, other) or 1}: {message}" for other, message in faults[1:]]
+    others = [f"{_where(path, text, other, overridden)}: {message}" for other, message in faults[1:]]
     return ConfigError(
-        f"{where}: {sentence}{shown}",
+        f"{_where(path, text, place, overridden)}: {sentence}{_line(text, place, overridden)}",
         why="\n".join(others),
         fix=_fix(faults[0]),
         code="config-key",
     )
 
 
-def _fix(fault: tuple[tuple[str | int, ...], str]) -> str:
+def _where(path: Path, text: str, place: Place, overridden: Mapping[Place, str]) -> str:
+    """The variable of the environment or the line of the file that has the value at fault."""
+    if place in overridden:
+        return overridden[place]
+    line = locate(text, place)
+    return f"{path.name}:{line}" if line else path.name
+
+
+def _line(text: str, place: Place, overridden: Mapping[Place, str]) -> str:
+    """That line, to be shown below the fault."""
+    line = None if place in overridden else locate(text, place)
+    if line is None:
+        return ""
+    shown = _SECRET.sub(r"\1***", text.splitlines()[line - 1].strip())
+    return f"\n{line} | {shown}"
+
+
+def _fix(fault: tuple[Place, str]) -> str:
     place, sentence = fault
     if place and place[-1] == "consent" and "missing" in sentence:
         return (
@@ -219,11 +246,11 @@ def _fix(fault: tuple[tuple[str | int, ...], str]) -> str:
     return f"mend {_dotted(place)}" if place else "mend the file"
 
 
-def _faults(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+def _faults(error: ValidationError) -> list[tuple[Place, str]]:
     """(place, sentence) of each fault, one a place: a value that fits none of several shapes is one fault."""
-    by_place: dict[tuple[str | int, ...], list[str]] = {}
+    by_place: dict[Place, list[str]] = {}
     for fault in error.errors(include_url=False):
-        place = tuple(part for part in fault["loc"] if not _is_shape(part))
+        place = _place(fault)
         by_place.setdefault(place, []).append(_sentence(fault, place))
     deepest = {
         place for place in by_place if not any(len(o) > len(place) and o[: len(place)] == place for o in by_place)
@@ -231,26 +258,34 @@ def _faults(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
     return [(place, " or ".join(dict.fromkeys(sentences))) for place, sentences in by_place.items() if place in deepest]
 
 
-def _is_shape(part: str | int) -> bool:
-    """Whether a part of a location names one of several accepted shapes instead of a key."""
-    return isinstance(part, str) and (part in {"str", "bool", "int", "float"} or "[" in part or part[:1].isupper())
+def _place(fault: Mapping[str, Any]) -> Place:
+    """Where a fault is, without the parts that name one of several accepted shapes instead of a key."""
+    *upper, last = fault["loc"] or (None,)
+    is_key = fault["type"] in {"extra_forbidden", "missing"}
+    return tuple(part for part in upper if not _is_shape(part)) + ((last,) if is_key or not _is_shape(last) else ())
 
 
-def _sentence(fault: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
-    name = f"`{_dotted(place)}`" if place else "the file"
+def _is_shape(part: str | int | None) -> bool:
+    return part is None or (isinstance(part, str) and (part in _SHAPES or "[" in part))
+
+
+def _sentence(fault: Mapping[str, Any], place: Place) -> str:
+    name = f"`{_dotted(place)}` " if place else ""
     kind = fault["type"]
     if kind == "extra_forbidden":
         return _unknown_key(place)
+    if kind == "list_type" and place and isinstance(fault["input"], dict):
+        return f"{name}is a list of tables: write [[{_dotted(place)}]]"
     if kind in _PLAIN:
-        shown = "" if kind == "missing" else f", not {_shown(fault['input'])}"
-        return f"{name} {_PLAIN[kind]}{shown}"
+        shown = "" if kind == "missing" or place == ("account", "token") else f", not {_shown(fault['input'])}"
+        return f"{name}{_PLAIN[kind]}{shown}"
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{name} {message[:1].lower()}{message[1:]}" + (
+    return f"{name}{message[:1].lower()}{message[1:]}" + (
         f", not {_shown(fault['input'])}" if kind in {"enum", "literal_error", "string_pattern_mismatch"} else ""
     )
 
 
-def _unknown_key(place: tuple[str | int, ...]) -> str:
+def _unknown_key(place: Place) -> str:
     table, key = place[:-1], str(place[-1])
     known = _keys_at(table)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
@@ -258,11 +293,11 @@ def _unknown_key(place: tuple[str | int, ...]) -> str:
     return f"unknown key `{key}` in {_table_name(table)}{meant} (keys there: {', '.join(known)})"
 
 
-def _keys_at(table: tuple[str | int, ...]) -> list[str]:
+def _keys_at(table: Place) -> list[str]:
     """Keys the table at this place knows."""
     model: type[BaseModel] | None = Config
     for part in table:
-        if isinstance(part, int) or model is None:
+        if isinstance(part, int) or model is None or model is VariableTable:  # the part names one of many tables
             continue
         model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
@@ -279,11 +314,11 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _dotted(place: tuple[str | int, ...]) -> str:
+def _dotted(place: Place) -> str:
     return ".".join(str(part) for part in place if not isinstance(part, int))
 
 
-def _table_name(table: tuple[str | int, ...]) -> str:
+def _table_name(table: Place) -> str:
     if not table:
         return "the file"
     return f"[[{_dotted(table)}]]" if isinstance(table[-1], int) else f"[{_dotted(table)}]"

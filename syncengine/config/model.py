@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from syncengine.model import Consent, Mode, OnMissing, VariableType
 from syncengine.normalise.mapping import Empty, OnError, Several, Winner
 
+Names = Annotated[list[str], Field(min_length=1)]
+
 VARIABLE_NAME = re.compile(r"[a-z][A-Za-z]*")
 
 
@@ -57,14 +59,14 @@ Limit = Annotated[Bound, BeforeValidator(read_bound)]
 class Account(Section):
     """[account]: whom to talk to, and how fast."""
 
-    token: str | None = None
+    token: Annotated[str | None, Field(repr=False)] = None
     url: str = "https://partner.sndmart.com"
     api: Literal["v2"] = "v2"
     rate: Annotated[float, Field(gt=0, le=1000, strict=False)] = 5.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     timeout: Annotated[float, Field(gt=0, le=600, strict=False)] = 30.0
     max_outage: Annotated[float, Field(gt=0, strict=False)] = 900.0
-    proxy: str | None = None
+    proxy: Annotated[str | None, Field(repr=False)] = None  #: may hold a password
 
     @field_validator("rate", "timeout", "max_outage", mode="before")
     @classmethod
@@ -123,7 +125,7 @@ class SourceTable(Section):
 class EmailColumn(Section):
     """columns.email, as a table."""
 
-    column: str | list[str]
+    column: str | Names
     several: Annotated[Several, Field(strict=False)] = Several.HOLD
 
 
@@ -138,7 +140,7 @@ class ActiveColumn(Section):
 class Columns(Section):
     """[job.columns]: the contact's own fields."""
 
-    email: str | list[str] | EmailColumn
+    email: str | Names | EmailColumn
     active: bool | str | ActiveColumn
     name: str | None = None
 

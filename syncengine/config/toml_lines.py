@@ -33,7 +33,8 @@ def _places(text: str) -> dict[Path, int]:
         header = _TABLE.match(line)
         if header:
             table = _table_path(_parts(header[2]), counts, opens=header[1] == "[[")
-            places.setdefault(table, number)
+            for length in range(1, len(table) + 1):
+                places.setdefault(table[:length], number)
             continue
         key = _KEY.match(line)
         if key:

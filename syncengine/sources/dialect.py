@@ -137,11 +137,12 @@ def _fit(reading: _Reading) -> tuple[str, ...]:
     `a,b` over `1,2,` and `a,b,` over `1,2` are common; nothing is lost by either. All other differences are the rows'.
     """
     cells = reading.header.cells
-    widths = {len(row.cells) for row in reading.rows if len(row.cells) > 1}  # a lone cell is a footer, or a bad row
+    rows = [row for row in reading.rows if row.clean and len(row.cells) > 1]  # a lone cell is a footer, or a bad row
+    widths = {len(row.cells) for row in rows}
     if len(widths) != 1:
         return cells
     (usual,) = widths
-    if usual > len(cells) and all(not any(row.cells[len(cells) :]) for row in reading.rows):
+    if usual > len(cells) and not any(any(row.cells[len(cells) :]) for row in rows):
         return cells + ("",) * (usual - len(cells))
     if usual < len(cells) and not any(clean_header(cell) for cell in cells[usual:]):
         return cells[:usual]

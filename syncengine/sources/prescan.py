@@ -75,7 +75,8 @@ class _Scan:
         text = self.bytes[start:stop]
         newlines, separators = self._where(text, LF), self._where(text, self.separator)
         line_ends = count(newlines)
-        returns = self._control(text, start, line_ends, count(separators))
+        expected = line_ends + (count(separators) if self.separator == TAB else 0)
+        returns = self._control(text, start, expected)
         outside: Words | None = None
         if self._quote_in(start, stop):
             outside = ~self._quotes(text, newlines, separators, returns)
@@ -84,12 +85,10 @@ class _Scan:
             outside = np.zeros_like(newlines) if self.inside else None
         if returns is not None or self.returned:
             self._returns(text, newlines, returns, outside)
-        if outside is not None:
-            self._note_line_ends(newlines, newlines & outside, line_ends)
-            newlines, separators = newlines & outside, separators & outside
+        if outside is None:
+            self._count(start, newlines, newlines, separators, line_ends)
         else:
-            self.ends.append(line_ends)
-        self._count(start, newlines, separators)
+            self._count(start, newlines, newlines & outside, separators & outside, line_ends)
 
     def _where(self, text: Bytes, character: int) -> Words:
         return where(text, character, self.flags)
@@ -100,10 +99,10 @@ class _Scan:
             self.next_quote = found if found >= 0 else len(self.data)
         return self.next_quote < stop
 
-    def _control(self, text: Bytes, start: int, line_ends: int, separators: int) -> Words | None:
-        """Where carriage returns are; finds other control characters on the way."""
+    def _control(self, text: Bytes, start: int, expected: int) -> Words | None:
+        """Where carriage returns are; finds other control characters, beyond those `expected`, on the way."""
         low = np.less(text, BLANK, out=self.flags[: text.size])
-        others = int(np.count_nonzero(low)) - line_ends - (separators if self.separator == TAB else 0)
+        others = int(np.count_nonzero(low)) - expected
         if not others:
             return None
         returns = self._where(text, CR)
@@ -156,34 +155,38 @@ class _Scan:
         self.wrong = self.wrong or bool(alone.any())
         self.returned = int(text[-1]) == CR and not self.inside
 
-    def _note_line_ends(self, newlines: Words, ending: Words, line_ends: int) -> None:
-        if count(ending) == line_ends:
+    def _count(self, start: int, newlines: Words, ending: Words, separators: Words, line_ends: int) -> None:
+        """Totals of a tile, and where the last record in it ends. `ending`: the newlines outside quotes."""
+        records = line_ends if ending is newlines else count(ending)
+        if records == line_ends:
             self.ends.append(line_ends)
-            return
-        self.spread = True
-        self.ends.append(has(ending, places_of(newlines)))
-
-    def _count(self, start: int, newlines: Words, separators: Words) -> None:
-        self._long_cell(start, np.flatnonzero(newlines | separators))
-        records = count(newlines)
+        else:
+            self.spread = True
+            self.ends.append(has(ending, places_of(newlines)))
+        self._long_cell(start, ending | separators)
+        each = np.bitwise_count(separators)
         if records:
-            word = newlines.size - 1 - int(np.argmax(newlines[::-1] != 0))
-            bit = int(newlines[word]).bit_length() - 1
+            word = ending.size - 1 - int(np.argmax(ending[::-1] != 0))
+            bit = int(ending[word]).bit_length() - 1
             self.end = start + word * WORD + bit + 1
-            self.separators_at_end = self.separators + count(separators[:word])
-            self.separators_at_end += (int(separators[word]) & ((1 << bit) - 1)).bit_count()
+            before = (int(separators[word]) & ((1 << bit) - 1)).bit_count()
+            self.separators_at_end = self.separators + int(each[:word].sum(dtype=np.int64)) + before
         self.records += records
-        self.separators += count(separators)
+        self.separators += int(each.sum(dtype=np.int64))
 
-    def _long_cell(self, start: int, structured: npt.NDArray[np.int64]) -> None:
+    def _long_cell(self, start: int, structure: Words) -> None:
         """No cell may be longer than the distance of two words with structure; errs to the safe side."""
-        if not structured.size:
-            return
-        gap = start + (int(structured[0]) + 1) * WORD - self.structure_at
-        if self.cell_bytes < TILE and structured.size > 1:
-            gap = max(gap, (int(np.diff(structured).max()) + 1) * WORD)
-        self.wrong = self.wrong or gap > self.cell_bytes
-        self.structure_at = start + int(structured[-1]) * WORD
+        if structure[0] and structure[-1] and self.cell_bytes >= self.flags.size:  # as nearly always
+            first, last = 0, structure.size - 1
+        else:
+            words = np.flatnonzero(structure)
+            if not words.size:
+                return
+            first, last = int(words[0]), int(words[-1])
+            if words.size > 1 and (int(np.diff(words).max()) + 1) * WORD > self.cell_bytes:
+                self.wrong = True
+        self.wrong = self.wrong or start + (first + 1) * WORD - self.structure_at > self.cell_bytes
+        self.structure_at = start + last * WORD
 
     def shape(self, columns: int, *, ended: bool) -> Shape:
         size = len(self.data)

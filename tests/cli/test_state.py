@@ -1,0 +1,231 @@
+"""What is remembered: brought in from a list, written out, looked at, and erased."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+
+def seed(project: "Project", count: int, *, active: bool = True) -> None:
+    project.sandbox.seed(
+        project.contacts.id,
+        [
+            {"email": f"user{number}@example.com", "name": f"Name {number}", "active": active,
+             "variables": {"city": f"City {number % 5}"}}
+            for number in range(count)
+        ],
+    )  # fmt: skip
+
+
+def export_of(count: int, header: str = "email,name,active,city") -> str:
+    rows = [f"user{number}@example.com,Name {number},true,City {number % 5}" for number in range(count)]
+    return "\n".join([header, *rows]) + "\n"
+
+
+def test_after_an_adoption_a_first_sync_sends_only_real_differences(project: "Project") -> None:
+    project.sandbox.create_list("aaaa", "Other")
+    project.contacts.variables["city"] = _text()
+    seed(project, 250)
+    (project.folder / "export.csv").write_text(export_of(250))
+    project.write_source(*project.people(252, n7="Astana"))
+
+    adopted = project.run("state", "adopt", "export.csv", "--json")
+    answer = project.run("sync", "--yes", "--json")
+
+    assert (adopted.code, adopted.json["contacts"], adopted.json["variables"]) == (0, 250, ["city"])
+    report = answer.report
+    assert (report["same"], report["confirmed"]["update"], report["confirmed"]["add"]) == (249, 1, 2)
+    assert (report["variables_created"], report["requests"]) == ([], 2)
+    assert project.run("state", "show", "user3@example.com", "--json").json["contacts"][0]["origin"] == "adopted"
+
+
+def _text() -> object:
+    from syncengine.sandbox.contract import VariableType
+
+    return VariableType.STRING
+
+
+def test_adoption_is_the_way_out_of_unknown_consent(project: "Project") -> None:
+    project.contacts.variables["city"] = _text()
+    seed(project, 3)
+    project.sandbox.seed(project.contacts.id, [{"email": "left@example.com", "active": False}])
+    project.write_config(job='consent = "keep"')
+    project.write_source(*project.people(3, n1="Moved"), "left@example.com,Left,yes,Moved")
+    assert project.run("sync", "--yes", "--json").report["unresolved"] == 4
+    (project.folder / "export.csv").write_text(export_of(3) + "left@example.com,Left,false,\n")
+
+    project.run("state", "adopt", "export.csv")
+    report = project.run("sync", "--yes", "--json").report
+
+    assert (report["same"], report["confirmed"]["update"], report["held"]) == (2, 2, 0)
+    left = project.contacts.find("left@example.com")
+    assert left is not None
+    assert (left.active, left.variables["city"]) == (False, "Moved")
+
+
+def test_headers_of_an_export_may_be_told(project: "Project") -> None:
+    project.contacts.variables["city"] = _text()
+    seed(project, 5)
+    (project.folder / "export.csv").write_text(export_of(5, "E-mail,Full name,Status,Town"))
+    project.write_source(*project.people(5))
+
+    refused = project.run("state", "adopt", "export.csv")
+    assert refused.code == 2
+    assert '--column "active=Its header"' in refused.err
+
+    columns = ["--column", "active=Status", "--column", "name=Full name", "--column", "city=Town"]
+    assert project.run("state", "adopt", "export.csv", *columns).code == 0
+    assert project.run("plan", "--json").report["same"] == 5
+
+
+def test_rows_of_an_export_that_cannot_be_read_are_told(project: "Project") -> None:
+    (project.folder / "export.csv").write_text(export_of(2) + "nonsense,N,true,X\nc@example.com,N,perhaps,X\n")
+
+    answer = project.run("state", "adopt", "export.csv", "--json").json
+
+    assert answer["contacts"] == 2
+    assert [(one["row"], one["code"]) for one in answer["refused"]] == [(4, "email-invalid"), (5, "active-unreadable")]
+
+
+def test_an_export_can_be_adopted_again(project: "Project") -> None:
+    project.write_source("a@example.com,=Ann,yes,+7", 'b@example.com,"\'quoted",no,', *project.people(10))
+    project.run("sync", "--yes")
+
+    exported = project.run("state", "export", "out.csv")
+    project.run("state", "reset", "--yes")
+    adopted = project.run("state", "adopt", "out.csv", "--json")
+    report = project.run("plan", "--json").report
+
+    assert (exported.code, adopted.json["contacts"], report["same"]) == (0, 12, 12)
+    text = (project.folder / "out.csv").read_text()
+    assert text.startswith("email,name,active,city\n")
+    assert "a@example.com,'=Ann,true,'+7\n" in text
+
+
+def test_verify_reads_everything_and_finds_damage(project: "Project") -> None:
+    project.run("sync", "--yes")
+    assert "250 contacts, snapshot 1, whole" in project.run("state", "verify").out
+
+    (snapshot,) = (project.folder / ".syncengine" / "lists").rglob("snapshot-*.parquet")
+    content = bytearray(snapshot.read_bytes())
+    content[len(content) // 2] ^= 1
+    snapshot.write_bytes(content)
+    answer = project.run("state", "verify")
+
+    assert (answer.code, snapshot.read_bytes()) == (8, bytes(content))
+
+
+def test_a_forgotten_person_is_nowhere_and_does_not_come_back(project: "Project") -> None:
+    victim = "user7@example.com"
+    project.write_source(*project.people(20), "user7@example.com,Again,yes,X", "user9@example.com,Nine,perhaps,X")
+    project.run("sync", "--yes")
+    project.run("plan", "--out", "kept-plan")
+
+    answer = project.run("state", "forget", "USER7@example.com", "--yes")
+    files = [path for path in (project.folder / ".syncengine").rglob("*") if path.is_file()]
+
+    assert answer.code == 0
+    assert [path.name for path in files if victim.encode() in path.read_bytes().lower()] == []
+    assert project.run("state", "show", victim).code == 2
+    report = project.run("sync", "--yes", "--json").report
+    assert report["held_by_code"]["forgotten"] == 1
+    assert report["planned"]["add"] == 0
+    assert project.run("state", "verify").code == 0
+
+
+def test_a_person_can_not_be_forgotten_while_a_run_may_still_send_them(project: "Project") -> None:
+    project.write_source(*project.people(2000))
+    project.run("sync", "--yes", "--max-requests", "3", "--concurrency", "1")
+
+    answer = project.run("state", "forget", "user1@example.com", "--yes")
+
+    assert answer.code == 2
+    assert "--fresh" in answer.err
+
+
+def test_retry_sends_what_was_rejected_once_more(project: "Project") -> None:
+    project.run("sync", "--yes")
+    lost = project.contacts.find("user42@example.com")
+    assert lost is not None
+    project.sandbox.act(project.contacts.id, lost.id, _removed())
+    project.write_config(job='consent = "keep"')
+    project.write_source(*project.people(250, n42="Moved"))
+    first = project.run("sync", "--yes", "--json").report
+    assert first["rejected"] == 1
+    held = project.run("sync", "--yes", "--json").report
+    assert (held["held"], held["requests"]) == (1, 0)
+    project.contacts.variables["city"] = _text()
+    project.sandbox.seed(project.contacts.id, [{"email": "user42@example.com"}])
+
+    retried = project.run("retry", first["run"][:13], "--yes", "--json")
+
+    assert (retried.code, retried.report["confirmed"]["update"]) == (0, 1)
+
+
+def _removed() -> object:
+    from syncengine.sandbox.account import Act
+
+    return Act.REMOVE
+
+
+def test_a_kept_plan_is_applied_exactly_or_refused_as_stale(project: "Project") -> None:
+    plan = project.run("plan", "--out", "kept", "--json").report
+    applied = project.run("sync", "--plan", "kept", "--yes", "--json")
+    again = project.run("sync", "--plan", "kept", "--yes", "--json")
+
+    assert (applied.code, applied.report["confirmed"]) == (0, plan["planned"])
+    assert again.code == 2
+    assert "stale" in again.err
+    assert "the state of the list has changed since" in again.err
+
+
+@pytest.mark.parametrize("change", ["source", "config"])
+def test_a_plan_is_stale_when_the_file_or_the_rules_changed(project: "Project", change: str) -> None:
+    project.run("plan", "--out", "kept")
+    if change == "source":
+        project.write_source(*project.people(251))
+    else:
+        project.write_config(extra='fullName = "Full name"')
+
+    answer = project.run("sync", "--plan", "kept", "--yes")
+
+    assert answer.code == 2
+    assert f"the {change} has changed since" in answer.err
+    assert project.sandbox.log == []
+
+
+def test_a_trial_on_a_few_rows_sends_those_and_forgets_nothing_else(project: "Project") -> None:
+    project.run("plan", "--limit", "10", "--out", "trial")
+    trial = project.run("sync", "--plan", "trial", "--yes", "--json").report
+    rest = project.run("sync", "--yes", "--json").report
+
+    assert (trial["rows"], trial["confirmed"]["add"]) == (10, 10)
+    assert (rest["same"], rest["confirmed"]["add"]) == (10, 240)
+
+
+def test_every_difference_of_a_plan_stands_in_a_file(project: "Project") -> None:
+    project.run("sync", "--yes")
+    project.write_source(*project.people(250, n3="A", n4="B"))
+
+    run = Path(project.run("plan", "--json").report["paths"]["run"])
+
+    lines = (run / "differences.csv").read_text().splitlines()
+    assert lines[0] == "row,key,op,field,before,after"
+    assert sorted(lines[1:]) == [
+        "5,user3@example.com,update,city,City 3,A",
+        "6,user4@example.com,update,city,City 4,B",
+    ]
+
+
+def test_a_changed_mapping_says_why_it_sends(project: "Project") -> None:
+    project.run("sync", "--yes")
+    project.write_config(extra='fullName = "Full name"')
+
+    plan = project.run("plan")
+
+    assert "The mapping changed since the last run" in plan.out
+    assert '+ fullName, from the column "Full name"' in plan.out
+    assert "fullName 250" in plan.out
