@@ -201,6 +201,7 @@ _PLAIN: Final = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "list_type": "must be a list",
+    "too_short": "must have at least one",
     "dict_type": "must be a table",
     "model_type": "must be a table",
 }

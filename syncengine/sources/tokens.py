@@ -42,28 +42,28 @@ def _record(text: str, at: int, separator: str, line: int, *, limit: int | None 
     line_end = text.find("\n", at)
     while True:
         quoted = text.startswith('"', at)
-        cell, at = _quoted(text, at + 1) if quoted else ("", at)
+        cell, at, closed = _quoted(text, at + 1) if quoted else ("", at, True)
         if line_end < at:  # it was inside the quotes; looked for once a line, not once a cell
             line_end = text.find("\n", at) if line_end >= 0 else -1
         stop = line_end if line_end >= 0 else len(text)
         found = text.find(separator, at, stop)
         rest = text[at:found] if found >= 0 else text[at:stop].removesuffix("\r")
         cells.append(cell + rest)
-        clean = clean and not (rest if quoted else '"' in rest)
+        clean = clean and closed and not (rest if quoted else '"' in rest)
         if found < 0 or len(cells) == limit:
             return Record(line, tuple(cells), stop + (line_end >= 0), whole=line_end >= 0, clean=clean)
         at = found + 1
 
 
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    """The cell whose opening quote is before `at`, and the place behind its closing quote."""
+def _quoted(text: str, at: int) -> tuple[str, int, bool]:
+    """The cell whose opening quote is before `at`, the place behind its closing quote, and whether there is one."""
     parts: list[str] = []
     while True:
         close = text.find('"', at)
         if close < 0:
-            return "".join([*parts, text[at:]]), len(text)
+            return "".join([*parts, text[at:]]), len(text), False
         parts.append(text[at:close])
         if not text.startswith('"', close + 1):
-            return "".join(parts), close + 1
+            return "".join(parts), close + 1, True
         parts.append('"')
         at = close + 2

@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import io
-import resource
 import subprocess
 import sys
 import textwrap
@@ -76,14 +75,11 @@ def test_a_compressed_file_that_is_cut_off_is_never_used_in_part(sources: "Sourc
     assert error.what == "contacts.csv is damaged or cut off"
 
 
-@pytest.mark.parametrize("packing", PACKERS)
-def test_a_flipped_bit_in_a_compressed_file_is_noticed_or_harmless(sources: "Sources", packing: str) -> None:
-    """gzip and bz2 carry checksums; zstd writes none here, so it may only tell what breaks its structure."""
+@pytest.mark.parametrize("packing", ["gzip", "bz2"])
+def test_a_flipped_bit_in_a_compressed_file_is_noticed(sources: "Sources", packing: str) -> None:
     content = bytearray(PACKERS[packing](TEXT.encode()))
     content[len(content) // 2] ^= 0x10
-    if packing == "zstd":
-        return
-    assert sources.text_refusal(bytes(content)).code in {"damaged", "no-rows", "header-endless"}
+    assert sources.text_refusal(bytes(content)).code == "damaged"
 
 
 def test_rubbish_behind_a_compressed_text_is_refused(sources: "Sources") -> None:
@@ -129,10 +125,6 @@ def test_s18_a_bomb_takes_no_more_memory_than_an_honest_file(sources: "Sources",
     code, grown = done.stdout.split()
     assert code in {"inflates", "no-rows", "not-text", "header-endless"}
     assert int(grown) < 400  # MiB
-
-
-def test_the_test_process_itself_stays_small() -> None:
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 << 20  # KiB
 
 
 def test_a_zip_with_one_table_is_read_as_that_table(sources: "Sources") -> None:

@@ -103,12 +103,10 @@ def test_a_bad_row_is_held_with_its_line_and_the_others_are_read(sources: "Sourc
     assert [len(cells) for cells in read.held_cells] == [3] * len(held)
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", [name for name, (content, _) in HELD.items() if len(content) < 10_000])
 @pytest.mark.parametrize("chunk_bytes", [200, 1_000])
 def test_a_bad_row_is_held_wherever_the_chunks_are_cut(sources: "Sources", name: str, chunk_bytes: int) -> None:
     content, held = HELD[name]
-    if len(content) > 10_000:
-        pytest.skip("one row is larger than the chunks here")
     filler = "7,f@example.com,Fay\n" * 100
     text = content if isinstance(content, str) else content.decode("latin-1")
     end = "\r\n" if "\r\n" in text and "\r\r" not in text else "\n"
