@@ -5,7 +5,7 @@ import functools
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from syncengine.frames import CODE, KEY, REASON, ROW
 from syncengine.guards import Guards
 from syncengine.journal import Journal
 from syncengine.keyed import contact_key_of
-from syncengine.ledger import open_ledger
+from syncengine.ledger import BACKUP, back_up, open_ledger
 from syncengine.lock import locked
 from syncengine.model import OnMissing
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
@@ -43,7 +43,7 @@ from syncengine.redaction import Secret
 from syncengine.report import Report, Result
 from syncengine.sources import SourceOptions, open_source
 from syncengine.state import StateStore
-from syncengine.stopping import StopSwitch, stopped_by_signals
+from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
 from syncengine.sync import Ended, Pace, Parts, plan_report, sync
 from syncengine.telemetry import RunLog
 from syncengine.understanding import understand
@@ -62,6 +62,7 @@ class Overrides:
     max_held: Bound | None = None
     fail_on: Bound | None = None
     max_requests: int | None = None
+    until: str | None = None  #: "HH:MM", local time
     limit: int | None = None
 
 
@@ -244,12 +245,14 @@ async def _run_jobs(
 ) -> list[JobEnd]:
     ends = []
     stop = StopSwitch()
-    async with stopped_by_signals(stop, on_stop=screen.stopping):
+    async with stopped_by_signals(stop, on_stop=screen.stopping), _stopped_by_clock(session, stop):
         for job in jobs:
             try:
                 ended = await sync_job(session, job, screen, stop, fresh=fresh, given=given)
                 problem = ended.problem or _interruption(stop, ended)
                 end = JobEnd(job.name, ended.report, problem)
+                if problem is None:
+                    back_up(session.connection, session.workshop.state_folder / BACKUP)
             except SyncEngineError as error:
                 end = JobEnd(job.name, None, error)
             screen.ended(end)
@@ -258,6 +261,30 @@ async def _run_jobs(
                 break
             stop.next_run()
     return ends
+
+
+@contextlib.asynccontextmanager
+async def _stopped_by_clock(session: Session, stop: StopSwitch) -> AsyncIterator[None]:
+    """Within the block a stop is requested at the time `--until` gives, if it does. Raises ConfigError for no time."""
+    until = session.workshop.overrides.until
+    async with anyio.create_task_group() as group:
+        if until is not None:
+            group.start_soon(stop_at, stop, _moment(until), _local_now)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()
+
+
+def _moment(until: str) -> datetime:
+    try:
+        return next_time(until, _local_now())
+    except ValueError as error:
+        raise ConfigError(str(error), fix="--until 06:00", code="until") from error
+
+
+def _local_now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _interruption(stop: StopSwitch, ended: Ended) -> SyncEngineError | None:

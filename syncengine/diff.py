@@ -28,6 +28,7 @@ from syncengine.frames import (
     LEFT_SOURCE,
     LEVEL,
     NAME,
+    NOT_BEFORE,
     OP,
     ORDINAL,
     REPLACES,
@@ -63,6 +64,7 @@ CHANGE_COLUMNS = (
     FIELDS,
     LEVEL,
     REPLACES,
+    NOT_BEFORE,
     KNOWN_FINGERPRINT,
 )
 
@@ -174,9 +176,13 @@ def _no_fields() -> pl.Expr:
     return pl.lit([], FIELD_LIST).alias(FIELDS)
 
 
-def _no_ties() -> tuple[pl.Expr, pl.Expr]:
-    """Nobody has to go first, and nobody is taken over from: `claims` may find otherwise."""
-    return pl.lit(0, pl.UInt32).alias(LEVEL), pl.lit(None, pl.String).alias(REPLACES)
+def _no_ties() -> tuple[pl.Expr, ...]:
+    """Nobody has to go first, nobody is taken over from, nobody has to be waited for: planning may find otherwise."""
+    return (
+        pl.lit(0, pl.UInt32).alias(LEVEL),
+        pl.lit(None, pl.String).alias(REPLACES),
+        pl.lit(0.0, pl.Float64).alias(NOT_BEFORE),
+    )
 
 
 def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.DataFrame:

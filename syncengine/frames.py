@@ -9,10 +9,11 @@
     SNAPSHOT   key, key_hash, email, address, name, active, variables, fingerprint, origin, confirmed_at
                what the list holds, as far as confirmed; key unique
     CHANGE     ordinal, row, key, key_hash, email, address, name, active, fingerprint, source,
-               op, known, contact, variables, after, fields, level, replaces
+               op, known, contact, variables, after, fields, level, replaces, not_before
                one per contact; `contact` is the address the list has, `variables` what is sent (JSON, the API's
                form), `after` what the list holds then, `fields` the differences as list of {field, before, after};
-               renames of one `level` do not wait for each other; `replaces` is the key this contact had before
+               renames of one `level` do not wait for each other; `replaces` is the key this contact had before; not
+               sent until `not_before` (Unix seconds): an older request about it may still be carried out
 
     HELD       ordinal, row, key, email, code, reason, source           a row that is not sent, and why
 
@@ -46,6 +47,7 @@ AFTER: Final = "after"
 FIELDS: Final = "fields"
 LEVEL: Final = "level"
 REPLACES: Final = "replaces"
+NOT_BEFORE: Final = "not_before"
 FRAGMENT: Final = "fragment"
 BATCH: Final = "batch"
 POSITION: Final = "position"

@@ -15,13 +15,13 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from syncengine.durable import PRIVATE_FILE, file_digest, make_private_folder, sync_file, sync_folder, write_durably
 from syncengine.errors import StateError
-from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, LEVEL, OP
+from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, LEVEL, NOT_BEFORE, OP
 from syncengine.model import Op
 
 MANIFEST: Final = "run.json"
@@ -29,7 +29,8 @@ PLAN_FOLDER: Final = "plan"
 
 
 ROWS_PER_FILE: Final = 50_000
-_WAVE_ORDER: Final = {Op.UNSUBSCRIBE: 0, Op.RENAME: 1, Op.UPDATE: 2, Op.ADD: 3, Op.REMOVE: 4}
+_OPS: Final = (Op.UNSUBSCRIBE, Op.RENAME, Op.UPDATE, Op.ADD, Op.REMOVE)
+_WAVE_ORDER: Final = {op: order for order, op in enumerate(_OPS)}
 
 Encode = Callable[[pl.DataFrame], pl.Series]
 """CHANGE rows → the part of a request body that is each contact's content."""
@@ -46,10 +47,14 @@ class PlanFile:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Changes that may be sent at the same time, cut into batches numbered `first_batch`, `first_batch` + 1, …"""
+    """Changes that may be sent at the same time, cut into batches numbered `first_batch`, `first_batch` + 1, …
+
+    Nothing of it is sent before `not_before` (Unix seconds): older requests may still be carried out until then.
+    """
 
     op: Op
     known: bool
+    not_before: float
     first_batch: int
     batches: int
     contacts: int
@@ -129,6 +134,19 @@ class FrozenPlan:
         return copied
 
 
+class _WaveKey(NamedTuple):
+    """What distinguishes waves, in the order they are carried out."""
+
+    order: int
+    level: int
+    late: bool
+    unknown: bool
+
+    @property
+    def op(self) -> Op:
+        return _OPS[self.order]
+
+
 @dataclass(slots=True)
 class PlanWriter:
     """Writes a plan as it is made (a `PlanSink`), then freezes it. `encode` gives the content of the requests."""
@@ -136,8 +154,9 @@ class PlanWriter:
     folder: Path
     encode: Encode
     batch_size: int = 100
-    _waiting: dict[tuple[int, int, bool, Op], list[pl.DataFrame]] = field(default_factory=lambda: defaultdict(list))
-    _files: dict[tuple[int, int, bool, Op], list[PlanFile]] = field(default_factory=lambda: defaultdict(list))
+    _waiting: dict[_WaveKey, list[pl.DataFrame]] = field(default_factory=lambda: defaultdict(list))
+    _files: dict[_WaveKey, list[PlanFile]] = field(default_factory=lambda: defaultdict(list))
+    _not_before: dict[_WaveKey, float] = field(default_factory=dict)
     _held: list[PlanFile] = field(default_factory=list)
     _same: list[PlanFile] = field(default_factory=list)
     _rekeyed: list[PlanFile] = field(default_factory=list)
@@ -157,9 +176,14 @@ class PlanWriter:
 
     def change(self, changes: pl.DataFrame) -> None:
         rows = changes.with_columns(self.encode(changes).alias(FRAGMENT))
-        for (op, known, level), group in rows.partition_by(OP, KNOWN, LEVEL, as_dict=True, maintain_order=True).items():
-            wave = (_WAVE_ORDER[Op(op)], int(level), not known, Op(op))
-            self._waiting[wave].append(group.drop(LEVEL))
+        parts = rows.with_columns((pl.col(NOT_BEFORE) > 0).alias("late")).partition_by(
+            OP, LEVEL, "late", KNOWN, as_dict=True, maintain_order=True
+        )
+        for (op, level, late, known), group in parts.items():
+            wave = _WaveKey(_WAVE_ORDER[Op(op)], int(level), bool(late), not known)
+            latest = group.select(pl.col(NOT_BEFORE).max()).item()
+            self._not_before[wave] = max(self._not_before.get(wave, 0.0), latest)
+            self._waiting[wave].append(group.drop(LEVEL, "late"))
             self._flush(wave, least=self._rows_per_file())
 
     def freeze(self, facts: Mapping[str, Any]) -> FrozenPlan:
@@ -182,7 +206,7 @@ class PlanWriter:
     def _rows_per_file(self) -> int:
         return max(1, ROWS_PER_FILE // self.batch_size) * self.batch_size
 
-    def _flush(self, wave: tuple[int, int, bool, Op], *, least: int) -> None:
+    def _flush(self, wave: _WaveKey, *, least: int) -> None:
         """Write files of whole batches while at least `least` rows wait."""
         waiting = sum(frame.height for frame in self._waiting[wave])
         if waiting < least:
@@ -190,7 +214,7 @@ class PlanWriter:
         rows = pl.concat(self._waiting[wave])
         per_file = self._rows_per_file()
         while rows.height >= max(least, 1):
-            self._files[wave].append(self._write(wave[3].value, rows.head(per_file)))
+            self._files[wave].append(self._write(wave.op.value, rows.head(per_file)))
             rows = rows.slice(per_file)
         self._waiting[wave] = [rows] if rows.height else []
 
@@ -206,10 +230,12 @@ class PlanWriter:
     def _waves(self) -> tuple[Wave, ...]:
         waves = []
         first = 0
-        for wave in sorted(self._files, key=lambda wave: wave[:3]):
+        for wave in sorted(self._files):
             files = tuple(self._files[wave])
             batches = sum(-(-file.rows // self.batch_size) for file in files)
-            waves.append(Wave(wave[3], not wave[2], first, batches, sum(file.rows for file in files), files))
+            contacts = sum(file.rows for file in files)
+            not_before = self._not_before[wave]
+            waves.append(Wave(wave.op, not wave.unknown, not_before, first, batches, contacts, files))
             first += batches
         return tuple(waves)
 
@@ -218,7 +244,7 @@ def open_plan(folder: Path) -> FrozenPlan:
     """The plan frozen in `folder`. Raises StateError if there is none or its manifest can't be read."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         waves = tuple(
             Wave(**{**wave, "op": Op(wave["op"]), "files": _files(wave["files"])}) for wave in manifest["waves"]
         )

@@ -8,17 +8,19 @@
 """
 
 import contextlib
+import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from syncengine.durable import PRIVATE_FILE, make_private_folder, write_durably
+from syncengine.durable import PRIVATE_FILE, drafted, make_private_folder, write_durably
 from syncengine.errors import StateError
 
 DATABASE: Final = "state.sqlite"
 IDENTITY: Final = "state.id"
+BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
 SCHEMA_VERSION: Final = 1
 
@@ -113,6 +115,9 @@ CREATE TABLE inbox (                    -- webhook events, as they came
 
 MIGRATIONS: Final[dict[int, str]] = {}  #: from version n to n + 1
 
+# sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
+_TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError)
+
 
 def database_path(folder: Path) -> Path:
     """The SQLite file of a state directory."""
@@ -131,12 +136,13 @@ def open_ledger(folder: Path) -> sqlite3.Connection:
         if is_new:
             _refuse_lost_database(folder)
             _create(folder)
-        _verify(folder)
+        _verify(folder, mode=_verifying_mode(folder))
         connection = _connect(path, mode="rw")
+        migrate(connection, folder)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
-    except (sqlite3.Error, OSError) as error:
+    except _TROUBLES as error:
         raise unusable(path, str(error)) from error
     return connection
 
@@ -148,22 +154,31 @@ def read_ledger(folder: Path) -> sqlite3.Connection | None:
         _refuse_lost_database(folder)
         return None
     try:
-        _verify(folder)
-        return _connect(path, mode="ro")
-    except (sqlite3.Error, OSError) as error:
+        _verify(folder, mode=_reading_mode(folder))
+        return _connect(path, mode=_reading_mode(folder))
+    except _TROUBLES as error:
         raise unusable(path, str(error)) from error
 
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """All or nothing, durable when the block ends."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
-        yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StateError(
+            "the state can't be written",
+            why=f"{type(error).__name__}: {error}",
+            fix="make room on the disk, or the folder writable, and run the same command again: it goes on",
+            code="state-write",
+            sent="what was confirmed before this is recorded; what was in flight is sent again",
+        ) from error
 
 
 def unusable(path: Path, why: str) -> StateError:
@@ -175,6 +190,41 @@ def unusable(path: Path, why: str) -> StateError:
         "again from scratch: syncengine state reset",
         code="state-unusable",
     )
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    folder: Path,
+    migrations: Mapping[int, str] = MIGRATIONS,
+    target: int = SCHEMA_VERSION,
+) -> None:
+    """Bring an older database to `target`, all steps in one transaction, after a copy of it was put aside."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == target:
+        return
+    back_up(connection, folder / f"state.v{version}.sqlite")
+    with transaction(connection) as db:
+        for step in range(version, target):
+            for statement in filter(str.strip, migrations[step].split(";")):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version={target}")
+
+
+def back_up(connection: sqlite3.Connection, target: Path) -> None:
+    """A copy of the database as it is now, whole or absent."""
+    with drafted(target) as draft, contextlib.closing(sqlite3.connect(draft)) as copy:
+        connection.backup(copy)
+
+
+def _reading_mode(folder: Path) -> str:
+    """A reader of a WAL database writes a little file beside it; where it may not, nobody else may write either."""
+    return "ro" if os.access(folder, os.W_OK) else "ro&immutable=1"
+
+
+def _verifying_mode(folder: Path) -> str:
+    """The one writer looks without leaving a file beside a database that no log belongs to."""
+    log = folder / f"{DATABASE}-wal"
+    return _reading_mode(folder) if log.exists() else "ro&immutable=1"
 
 
 def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
@@ -209,13 +259,14 @@ def _refuse_lost_database(folder: Path) -> None:
         raise unusable(database_path(folder), f"{IDENTITY} says there was a database here, and it is gone")
 
 
-def _verify(folder: Path) -> None:
+def _verify(folder: Path, *, mode: str) -> None:
     path = database_path(folder)
     if not path.is_file() or path.is_symlink():
         raise unusable(path, "it is not a plain file")
-    if path.stat().st_size < 512:
-        raise unusable(path, f"it is cut off: {path.stat().st_size} bytes")
-    with contextlib.closing(_connect(path, mode="ro")) as connection:
+    size = path.stat().st_size
+    if size == 0 or size % 512:  # SQLite's pages are multiples of 512 bytes, and a short last one is no fault to it
+        raise unusable(path, f"it is cut off: {size} bytes")
+    with contextlib.closing(_connect(path, mode=mode)) as connection:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         if application != APPLICATION_ID:
             raise unusable(path, "it is not a state of syncengine")
@@ -224,16 +275,20 @@ def _verify(folder: Path) -> None:
             raise unusable(
                 path, f"it was written by a newer version (schema {version}, this program knows {SCHEMA_VERSION})"
             )
+        if version != SCHEMA_VERSION and version not in MIGRATIONS:
+            raise unusable(path, f"it has the schema {version}, which no version of this program wrote")
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise unusable(path, f"it is damaged: {damage}")
-        identity = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0]
-    _verify_identity(folder, identity)
+        identity = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
+    if identity is None:
+        raise unusable(path, "it is damaged: it does not say which state it is")
+    _verify_identity(folder, identity[0])
 
 
 def _verify_identity(folder: Path, identity: str) -> None:
     sidecar = folder / IDENTITY
     if not sidecar.exists():
         write_durably(sidecar, identity.encode())  # a crash between the two files of `_create`
-    elif sidecar.read_text() != identity:
+    elif sidecar.read_bytes() != identity.encode():
         raise unusable(database_path(folder), f"{IDENTITY} beside it belongs to another state")

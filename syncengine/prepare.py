@@ -134,7 +134,7 @@ def draw_up(
         facts = make_plan(
             source,
             snapshot,
-            Memory(state.refusals(), state.off(), state.forgotten()),
+            Memory(state.refusals(), state.off(), state.forgotten(), state.doubtful()),
             Intent(understood.mapping, job.mode, job.consent),
             leavers,
             writer,

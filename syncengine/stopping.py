@@ -1,8 +1,10 @@
 """How a run is asked to stop: at first politely, with what is in flight finished; then at once."""
 
 import contextlib
+import re
 import signal
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 
 import anyio
 from anyio import CancelScope
@@ -65,7 +67,7 @@ class StopSwitch:
 
 @contextlib.asynccontextmanager
 async def stopped_by_signals(switch: StopSwitch, *, on_stop: Callable[[str], None]) -> AsyncIterator[None]:
-    """Within the block the first SIGINT or SIGTERM asks to stop, the second insists."""
+    """Within the block the first SIGINT, SIGTERM or SIGHUP asks to stop, the second insists."""
     async with anyio.create_task_group() as group:
         await group.start(_watch, switch, on_stop)
         try:
@@ -77,7 +79,7 @@ async def stopped_by_signals(switch: StopSwitch, *, on_stop: Callable[[str], Non
 async def _watch(
     switch: StopSwitch, on_stop: Callable[[str], None], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             if switch.requested:
@@ -85,3 +87,20 @@ async def _watch(
             else:
                 switch.request(signal.Signals(number).name, int(number))
                 on_stop(switch.reason)
+
+
+async def stop_at(switch: StopSwitch, when: datetime, now: Callable[[], datetime]) -> None:
+    """Ask to stop once it is `when`, by the clock on the wall: it is looked at twice a minute, for it may be set."""
+    while now() < when:  # noqa: ASYNC110  # nobody signals what a clock says
+        await anyio.sleep(min(30.0, max(0.0, (when - now()).total_seconds())))
+    switch.request(f"it is {when:%H:%M}")
+
+
+def next_time(clock: str, now: datetime) -> datetime:
+    """The next moment at which it is `clock` ("HH:MM") in the zone of `now`. Raises ValueError for anything else."""
+    match = re.fullmatch(r"\s*(\d{1,2}):(\d{2})\s*", clock)
+    if match is None:
+        raise ValueError(f'"{clock}" is no time of day such as 06:00')
+    hour, minute = int(match[1]), int(match[2])
+    when = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return when if when > now else when + timedelta(days=1)

@@ -196,7 +196,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         parts, prepared = self.parts, self.prepared
-        circuit = Circuit(max_outage=parts.pace.max_outage, observe=parts.observe)
+        circuit = Circuit(max_outage=parts.pace.max_outage, observe=parts.observe, sleep=parts.stop.sleep)
         known = {variable.name: variable for variable in prepared.facts.variables}
         self.keeper = VariableKeeper(
             parts.destination,
@@ -242,7 +242,7 @@ class _Work:
                 tally = self.parts.journal.tally(self.prepared.run, wave.first_batch, wave.batches)
                 contacts_done = tally.confirmed + tally.rejected + tally.unresolved
                 slices = self.prepared.plan.slices(wave, without=settled)
-                yield Work(wave.op, wave.known, wave.contacts, contacts_done, slices)
+                yield Work(wave.op, wave.known, wave.not_before, wave.contacts, contacts_done, slices)
 
     def _record(self, entries: Sequence[Entry]) -> None:
         self.parts.journal.record(self.prepared.run, entries)

@@ -44,7 +44,7 @@ class RunLog:
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 _redacted(tokens, show_pii=show_pii),
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                structlog.processors.JSONRenderer(),
             ],
         ).bind(run=run, job=job)
 

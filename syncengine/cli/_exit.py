@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import click
 
+from syncengine.cli._render import say
 from syncengine.errors import InternalError, InterruptedRunError, SyncEngineError
 from syncengine.report import EXIT_CODES, Report
 
@@ -78,7 +79,7 @@ def leave(*, as_json: bool) -> Iterator[None]:
         misuse.show()
         sys.exit(2)
     except SyncEngineError as error:
-        click.echo(told(error), err=True)
+        say(told(error))
         if as_json:
             click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "runs": [], "error": as_document(error)}))
         if isinstance(error, InternalError):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from syncengine.config.loading import Loaded, find_config, load_config
+from syncengine.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,3 +29,14 @@ def load(context: click.Context, config_here: str | None) -> Loaded:
     """The config the user meant: `-c` after the verb, `-c` before it, or the one found. Raises ConfigError."""
     named = config_here or (context.find_root().obj or {}).get("config")
     return load_config(Path(named) if named else find_config(Path.cwd(), os.environ))
+
+
+def refuse_token(context: click.Context, option: click.Parameter, value: str | None) -> None:  # noqa: ARG001
+    """A token on the command line stands in the list of processes for everybody to read."""
+    if value is not None:
+        raise ConfigError(
+            "a token is not taken from the command line",
+            why="everybody on this machine can read the command lines of others",
+            fix='export SMARTSENDER_TOKEN=…    and in [account]: token = "${SMARTSENDER_TOKEN}"',
+            code="token-on-command-line",
+        )

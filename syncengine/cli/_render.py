@@ -1,6 +1,7 @@
 """What people read: plans, summaries and tables. Addresses are masked unless asked for."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -9,6 +10,7 @@ import click
 
 from syncengine.model import Op
 
+_CONTROL = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SIGNS = {Op.ADD: "+", Op.UPDATE: "~", Op.RENAME: ">", Op.UNSUBSCRIBE: "-", Op.REMOVE: "x"}
 _WORDS = {
     Op.ADD: ("to add", "added"),
@@ -21,12 +23,19 @@ _WORDS = {
 
 def say(text: str = "") -> None:
     """Talk: to stderr."""
-    click.echo(text, err=True)
+    click.echo(harmless(text), err=True)
 
 
 def answer(text: str = "") -> None:
     """What was asked for: to stdout."""
-    click.echo(text)
+    click.echo(harmless(text))
+
+
+def harmless(text: str) -> str:
+    """`text` without control characters besides line ends, tabs and our own colours: what stands in a file must not
+    speak to the terminal.
+    """
+    return _CONTROL.sub("\ufffd", text)
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
@@ -38,14 +47,9 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
     for column, head in enumerate(heads):
         layout.add_column(head, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        layout.add_row(*(printable(cell) for cell in row))
-    console = Console(markup=False, highlight=False, emoji=False)
-    console.print(layout, width=None if console.is_terminal else 400, crop=False)
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: a cell of a file must not speak to the terminal."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+        layout.add_row(*(harmless(cell) for cell in row))
+    console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 400)
+    console.print(layout, crop=False)
 
 
 def plan_lines(view: Mapping[str, Any]) -> list[str]:

@@ -60,7 +60,7 @@ def command(
     groups = _groups(file, only, code)
     if as_json:
         document = {"schema_version": SCHEMA_VERSION, "run": view.run, "errors": groups, "file": str(file)}
-        answer(json.dumps(document, ensure_ascii=False))
+        answer(json.dumps(document))
     else:
         _show(view, groups, file)
     if target is not None:

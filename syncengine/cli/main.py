@@ -1,6 +1,7 @@
 """The verbs, loaded when they are called: `--help` imports neither polars nor httpx, and takes 0.1 s."""
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -72,6 +73,7 @@ def cli(context: click.Context, config: str | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code DESIGN.md §7 gives."""
     words = sys.argv[1:] if arguments is None else arguments
+    os.umask(0o077)  # whatever is written is its user's alone
     with leave(as_json="--json" in words):
         code: Any = cli.main(words, prog_name="syncengine", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

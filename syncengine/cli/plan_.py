@@ -52,7 +52,7 @@ def command(
             if not as_json:
                 _show(planned.view, out)
     if as_json:
-        answer(json.dumps({"schema_version": SCHEMA_VERSION, "runs": documents}, ensure_ascii=False))
+        answer(json.dumps({"schema_version": SCHEMA_VERSION, "runs": documents}))
     return 10 if detailed_exitcode and changes else 0
 
 

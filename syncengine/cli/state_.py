@@ -44,7 +44,7 @@ def show(
     if email is None:
         lists = look_at_lists(workshop, jobs)
         if as_json:
-            answer(json.dumps({"schema_version": SCHEMA_VERSION, "lists": lists}, ensure_ascii=False))
+            answer(json.dumps({"schema_version": SCHEMA_VERSION, "lists": lists}))
         else:
             rows = [
                 [one["job"], one["list"], f"{one['contacts']:,}", f"{one['active']:,}", ", ".join(one["variables"])]
@@ -61,7 +61,7 @@ def show(
             code="contact-unknown",
         )
     if as_json:
-        answer(json.dumps({"schema_version": SCHEMA_VERSION, "contacts": found}, ensure_ascii=False))
+        answer(json.dumps({"schema_version": SCHEMA_VERSION, "contacts": found}))
     else:
         for contact in found:
             _tell(contact)
@@ -108,7 +108,7 @@ def adopt(
             "variables": list(done.variables),
             "refused": [{"row": row, "code": code, "reason": reason} for row, code, reason in done.refused],
         }
-        answer(json.dumps(document, ensure_ascii=False))
+        answer(json.dumps(document))
         return 0
     answer(f"{done.contacts:,} contacts of list {job.list_id} are known now, {done.active:,} of them subscribed.")
     for row, code, reason in done.refused[:20]:

@@ -24,7 +24,7 @@ def command(context: click.Context, jobs: tuple[str, ...], config_here: str | No
     views = overview.jobs(loaded.folder / loaded.config.state.path, names)
     if as_json:
         document = [_document(view, names[view.job]) for view in views]
-        answer(json.dumps({"schema_version": SCHEMA_VERSION, "jobs": document}, ensure_ascii=False))
+        answer(json.dumps({"schema_version": SCHEMA_VERSION, "jobs": document}))
         return 0
     rows = [
         [view.job, names[view.job], *_last(view.last), f"{view.contacts:,}" if view.contacts else "-", _next(view)]

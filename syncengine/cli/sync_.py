@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from syncengine.cli._exit import SCHEMA_VERSION, as_document, code_of, gravest, told
-from syncengine.cli._options import config_option, json_option, load
+from syncengine.cli._options import config_option, json_option, load, refuse_token
 from syncengine.cli._progress import progress
 from syncengine.cli._render import answer, plan_lines, plan_sentence, say, summary_lines
 from syncengine.errors import ConfigError
@@ -33,6 +33,8 @@ from syncengine.events import Event
 @click.option("--max-held", help="Let this many rows be held: 60% or a number.")
 @click.option("--fail-on", help="Exit with 3 when more than this are rejected or unresolved: 1% or a number.")
 @click.option("--max-requests", type=click.IntRange(min=1), help="Stop after this many requests; go on later.")
+@click.option("--until", metavar="HH:MM", help="Stop at this time; go on later.")
+@click.option("--token", hidden=True, expose_value=False, callback=refuse_token)
 @click.option("--wait-lock", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for another run.")
 @click.option("--show-pii", is_flag=True, help="Show addresses in full, in the log as well.")
 @click.pass_context
@@ -94,6 +96,7 @@ def _overrides(flags: dict[str, Any]) -> Any:
         max_held=bound("max_held"),
         fail_on=bound("fail_on"),
         max_requests=flags["max_requests"],
+        until=flags["until"],
     )
 
 
@@ -150,5 +153,5 @@ class Screen:
     def finish(self, ends: list[Any]) -> int:
         """Print the JSON answer; give the exit code."""
         if self._as_json:
-            answer(json.dumps({"schema_version": SCHEMA_VERSION, "runs": self._documents}, ensure_ascii=False))
+            answer(json.dumps({"schema_version": SCHEMA_VERSION, "runs": self._documents}))
         return gravest([code_of(end) for end in ends])

@@ -20,6 +20,7 @@ PREFIX: Final = "SYNCENGINE_"
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _SECRET = re.compile(r"""(\b(?:token|proxy)["']?\s*=\s*).*""")
+_HIDDEN: Final = frozenset({("account", "token"), ("account", "proxy")})  #: places whose values are shown to nobody
 _NUMBERS: Final = frozenset({"rate", "concurrency", "timeout", "max_outage"})
 
 Place = tuple[str | int, ...]
@@ -30,7 +31,7 @@ Place = tuple[str | int, ...]
 class Loaded:
     """A checked config and where it stands. Paths in it are relative to `folder`.
 
-    `token_problem` is why the token could not be filled in: told when it is needed, so that `plan` works without.
+    `token_problem` is what is wrong with the token: told when it is needed, so that `plan` works without.
     """
 
     config: Config
@@ -278,7 +279,7 @@ def _sentence(fault: Mapping[str, Any], place: Place) -> str:
     if kind == "list_type" and place and isinstance(fault["input"], dict):
         return f"{name}is a list of tables: write [[{_dotted(place)}]]"
     if kind in _PLAIN:
-        shown = "" if kind == "missing" or place == ("account", "token") else f", not {_shown(fault['input'])}"
+        shown = "" if kind == "missing" or place in _HIDDEN else f", not {_shown(fault['input'])}"
         return f"{name}{_PLAIN[kind]}{shown}"
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{name}{message[:1].lower()}{message[1:]}" + (

@@ -23,7 +23,7 @@ import anyio
 import httpx
 
 from syncengine.destinations._pacing import Pacer
-from syncengine.model import NoAnswer
+from syncengine.model import Fatal, NoAnswer
 from syncengine.redaction import Secret, scrub, scrub_bytes
 
 MAX_BODY: Final = 8 * 1024 * 1024  #: bytes of an answer, decompressed
@@ -74,12 +74,12 @@ class Door:
         self._context = _tls_context()  # one for all clients: loading the roots takes 20 ms
         self.requests = 0  #: attempts that left, or tried to
 
-    async def post(self, path: str, body: str) -> Reply | NoAnswer:
-        """One attempt: waits for its turn, then has `timeout` seconds in total."""
+    async def post(self, path: str, body: str) -> Reply | NoAnswer | Fatal:
+        """One attempt: waits for its turn, then has `timeout` seconds in total. Fatal: the host is not who it says."""
         await self._pacer.acquire()
         self.requests += 1
         client = self._idle.pop() if self._idle else self._new_client()
-        outcome: Reply | NoAnswer | None = None
+        outcome: Reply | NoAnswer | Fatal | None = None
         try:
             outcome = await self._attempt(client, path, body)
         finally:
@@ -92,14 +92,15 @@ class Door:
             self._pacer.hold(outcome.retry_after)
         return outcome
 
-    async def _attempt(self, client: httpx.AsyncClient, path: str, body: str) -> Reply | NoAnswer:
+    async def _attempt(self, client: httpx.AsyncClient, path: str, body: str) -> Reply | NoAnswer | Fatal:
         try:
             with anyio.fail_after(self._timeout):
                 return await self._exchange(client, path, body)
         except TimeoutError:
             return NoAnswer(f"no complete answer within {self._timeout:g} s")
         except _NOT_SENT as error:
-            return NoAnswer(scrub(_told(error), self._token), sent=False)
+            told = scrub(_told(error), self._token)
+            return Fatal("tls", told) if _is_untrusted(error) else NoAnswer(told, sent=False)
         except (httpx.HTTPError, httpx.InvalidURL, zlib.error, OSError) as error:
             return NoAnswer(scrub(_told(error), self._token))
 
@@ -181,6 +182,15 @@ def _date(value: str | None) -> datetime | None:
     except ValueError:
         return None
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a connection failed because of who answered: trying again will not make it someone else."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _told(error: Exception) -> str:

@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from syncengine.destinations._answers import read_answer, read_created
-from syncengine.destinations._http import Door
+from syncengine.destinations._http import Door, Reply
 from syncengine.frames import ACTIVE, CONTACT, EMAIL, FRAGMENT, NAME, VARIABLES
-from syncengine.model import Answer, Call, NoAnswer, Variable, VariableType
+from syncengine.model import Answer, Call, Variable, VariableType
 from syncengine.ports import Batch
 from syncengine.settlement import Ask
 from syncengine.wire import json_string
@@ -57,13 +57,13 @@ class SmartSenderV2:
 
     async def submit(self, batch: Batch, ask: Ask) -> Answer:
         reply = await self._door.post(_PATHS[ask.call], self._body(batch, ask))
-        return reply if isinstance(reply, NoAnswer) else read_answer(reply, ask.call, len(ask.positions))
+        return read_answer(reply, ask.call, len(ask.positions)) if isinstance(reply, Reply) else reply
 
     async def create_variables(self, variables: Sequence[Variable]) -> Answer:
         metadata = [{"name": variable.name, "type": _TYPES[variable.type]} for variable in variables]
         body = f'{{"emailListId":{self._list},"variablesMetadata":{json.dumps(metadata)}}}'
         reply = await self._door.post(f"{_ROOT}/variables/add", body)
-        return reply if isinstance(reply, NoAnswer) else read_created(reply)
+        return read_created(reply) if isinstance(reply, Reply) else reply
 
     async def aclose(self) -> None:
         await self._door.aclose()

@@ -5,7 +5,7 @@ When a probe is answered all go on, so that a run ends by itself once the servic
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 
@@ -18,12 +18,20 @@ PROBE_BACKOFF = Backoff(base=1.0, cap=60.0)
 
 
 class Circuit:
-    """Shared by all senders of a run."""
+    """Shared by all senders of a run. `sleep` may return early, when nobody wants to wait any longer."""
 
-    def __init__(self, *, max_outage: float, observe: Observe, budget: RetryBudget | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_outage: float,
+        observe: Observe,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        budget: RetryBudget | None = None,
+    ) -> None:
         self._budget = budget or RetryBudget()
         self._max_outage = max_outage
         self._observe = observe
+        self._sleep = sleep
         self._open = False
         self._probing = anyio.Lock()
         self._failing_since: float | None = None
@@ -45,7 +53,7 @@ class Circuit:
                 if self._is_closed():  # while we queued
                     break
                 self._probes += 1
-                await anyio.sleep(PROBE_BACKOFF.wait(self._probes, 0.5 + jitter / 2))
+                await self._sleep(PROBE_BACKOFF.wait(self._probes, 0.5 + jitter / 2))
                 yield
                 return
         yield

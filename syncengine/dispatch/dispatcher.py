@@ -44,10 +44,14 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A wave as far as it is still to be done. `slices` are plan rows with `batch`, whole batches, in order."""
+    """A wave as far as it is still to be done. `slices` are plan rows with `batch`, whole batches, in order.
+
+    Nothing of it leaves before `not_before` (Unix seconds).
+    """
 
     op: Op
     known: bool
+    not_before: float
     contacts: int
     done: int
     slices: Iterable[pl.DataFrame]
@@ -106,6 +110,7 @@ class Dispatcher:
         return complete
 
     async def _wave(self, work: Work) -> bool:
+        await self.stop.sleep(max(0.0, work.not_before - self.wall_clock()))
         give, take = anyio.create_memory_object_stream[Batch](max_buffer_size=self.concurrency)
         complete = False
         async with anyio.create_task_group() as senders:
@@ -296,6 +301,7 @@ def refused(code: str, text: str) -> RefusedError:
     """The error that ends a run: token, list or address refused. `text` is the service's own."""
     fixes = {
         "token-refused": "check the token: https://partner.sndmart.com/profile shows it",
+        "tls": "the certificate is not that of the host: check `url` of [account], and who sits between",
         "list-refused": "check `list` of the job: the id stands in the address of the list's page",
     }
     return RefusedError(

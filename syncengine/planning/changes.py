@@ -18,6 +18,7 @@ from syncengine.frames import (
     KEY,
     KEY_HASH,
     KNOWN,
+    NOT_BEFORE,
     OP,
     REASON,
     REPLACES,
@@ -39,11 +40,13 @@ class Memory:
 
     refusals     key, fingerprint, code, text: content not to be sent again
     off          addresses known to have unsubscribed, complained, hard-bounced or been removed
+    doubtful     key, fingerprint, until: a request with that content may still be carried out, until then
     """
 
     refusals: pl.DataFrame
     off: pl.Series
     forgotten: Forgotten
+    doubtful: pl.DataFrame
 
 
 @dataclass(slots=True)
@@ -235,7 +238,16 @@ class _Comparer:
             if len(named):
                 self.result.fields.update(dict(named.struct.field("field").value_counts().iter_rows()))
             self.note_needed(differing[VARIABLES])
-            self.out.change(differing)
+            self.out.change(self.waiting(differing))
+
+    def waiting(self, changes: pl.DataFrame) -> pl.DataFrame:
+        """Contacts with another content than the one that may still arrive late are sent after that."""
+        if self.memory.doubtful.is_empty():
+            return changes
+        doubts = self.memory.doubtful.select(KEY, pl.col(FINGERPRINT).alias("older"), "until")
+        told = changes.join(doubts, on=KEY, how="left", maintain_order="left")
+        late = pl.when(pl.col("older") != pl.col(FINGERPRINT)).then("until")
+        return told.with_columns(pl.coalesce(late, NOT_BEFORE).alias(NOT_BEFORE)).drop("older", "until")
 
     def note_needed(self, variables: pl.Series) -> None:
         for name in self.watch - self.result.needed:

@@ -116,7 +116,7 @@ def find_files(options: SourceOptions) -> tuple[LocalFile, ...]:
     if not options.path.strip() or "\0" in options.path:
         raise SourceError("the source has no path", fix='source = "exports/contacts.csv"', code="no-path")
     base = options.base.absolute()
-    target = base / Path(options.path).expanduser()
+    target = base / os.path.expanduser(options.path)  # noqa: PTH111  # leaves ~nobody as it is, Path's raises
     if not glob.has_magic(options.path) or target.exists():
         return (local_file(target, base, wanted=options.path),)
     matches = [Path(found) for found in sorted(glob.glob(str(target), recursive=True))]  # noqa: PTH207  # Path.glob takes no absolute pattern
@@ -130,7 +130,7 @@ def find_files(options: SourceOptions) -> tuple[LocalFile, ...]:
 
 def local_file(path: Path, base: Path, *, wanted: str) -> LocalFile:
     """`path` as it is now. Raises SourceError unless it is a regular file that can be opened."""
-    shown = str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+    shown = printable(str(path.relative_to(base)) if path.is_relative_to(base) else str(path))
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -162,6 +162,11 @@ def digest(files: Sequence[LocalFile]) -> str:
     return f"xxh3-128:{state.hexdigest()}"
 
 
+def printable(name: str) -> str:
+    """A file name that can be shown: bytes that are no UTF-8 as U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _missing(wanted: str, path: Path) -> SourceError:
     return SourceError(f"no file {wanted}", why=f"looked for {path}", fix=_near(path.name, path.parent), code="no-file")
 
@@ -179,7 +184,7 @@ def _near(name: str, folder: Path) -> str:
     """A sentence with what there is instead: the nearest names, at most five."""
     if glob.has_magic(str(folder)) or not folder.is_dir():
         return f"there is no folder {folder}" if not glob.has_magic(str(folder)) else ""
-    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    names = sorted(printable(entry.name) for entry in folder.iterdir() if not entry.name.startswith("."))
     near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
     return f"there is: {', '.join(near)}" if near else f"{folder} is empty"
 

@@ -44,7 +44,7 @@ def find_footer(rows: pl.DataFrame, held: Sequence[HeldRow], texts: Sequence[str
     One-cell rows before a known text stay what they are. In a table of one column only known texts count.
     """
     single = rows.width <= 2
-    endings = _endings(rows, held)
+    endings = _endings(rows, held, texts)
     known = [position for position, ending in enumerate(endings) if _known(ending.text, texts)]
     if single:  # any row has one cell there: the unbroken run of known texts at the end
         known = [position for position in known if set(range(position, len(endings))) <= set(known)]
@@ -64,14 +64,15 @@ def _known(text: str, texts: Sequence[str]) -> bool:
     return bool(_BUILT_IN.match(text.strip())) or any(folded.startswith(known.casefold()) for known in texts)
 
 
-def _endings(rows: pl.DataFrame, held: Sequence[HeldRow]) -> list[_Ending]:
+def _endings(rows: pl.DataFrame, held: Sequence[HeldRow], texts: Sequence[str]) -> list[_Ending]:
     """The one-cell rows after the last full row, in file order, at most `_DEPTH`."""
     candidates: list[tuple[int, tuple[str | None, ...]]] = [
         (int(row[0]), row[1:]) for row in rows.tail(_DEPTH).iter_rows()
     ]
     for row in held[-_DEPTH:]:
         cells = row.cells if row.code in {Fault.SHORT, Fault.CUT} else ("", "")  # another fault is no footer
-        candidates.append((row.line, cells))
+        known = cells[0] is not None and _known(cells[0], texts)  # it may have commas: "salesforce.com, inc."
+        candidates.append((row.line, cells[:1] if known else cells))
     endings = []
     for line, cells in sorted(candidates, key=lambda entry: entry[0], reverse=True)[:_DEPTH]:
         if not cells or cells[0] is None or any(cell is not None for cell in cells[1:]):

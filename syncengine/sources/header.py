@@ -9,7 +9,7 @@ from syncengine.errors import SourceError
 
 RESERVED: Final = frozenset({"row", "ordinal", "code", "reason"})  #: columns the frames of a chunk have of their own
 
-_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_INVISIBLE: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _BLANKS: Final = re.compile(r"[\s\u0085\u00a0\u180e\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER: Final = re.compile(r"[+-]?\d[\d\s.,:/-]*")

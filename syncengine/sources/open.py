@@ -1,6 +1,7 @@
 """The front door: a path and what the config says of it → a Source. Formats are told by their bytes."""
 
 from syncengine.errors import SourceError
+from syncengine.ports import Source
 from syncengine.sources.archive import is_workbook, select_members, table_members
 from syncengine.sources.content import Content, Limits, PackedFile, PlainFile, ZipMember
 from syncengine.sources.delimited import DelimitedTable
@@ -14,7 +15,7 @@ from syncengine.sources.spool import Spool, scheme_of
 from syncengine.sources.table import Part, Table, TableSource
 
 
-def open_source(options: SourceOptions) -> TableSource:
+def open_source(options: SourceOptions) -> Source:
     """The source, its head read: columns and dialect are known, and that it can be read at all.
 
     Raises SourceError with what was seen and a fix.

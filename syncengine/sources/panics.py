@@ -1,4 +1,4 @@
-"""polars' failures told as SourceError. The only place that catches its panics."""
+"""Failures of polars and fastexcel told as SourceError. The only place that catches their panics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,16 @@ from syncengine.errors import SourceError
 
 @contextmanager
 def polars_errors(shown: str, *, fix: str) -> Iterator[None]:
-    """What polars raises while it reads a file, a panic of its Rust side too: that derives from BaseException."""
+    """What is raised while a file is read, a panic in Rust too: that derives from BaseException.
+
+    Each extension has a PanicException of its own; what they share is the module they say they are from.
+    """
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except BaseException as error:
+        panicked = type(error).__module__ == "pyo3_runtime"
+        if not panicked and not isinstance(error, (pl.exceptions.PolarsError, OSError)):
+            raise
         raise SourceError(
             f"{shown} cannot be read",
             why=str(error).partition("\n")[0][:300],

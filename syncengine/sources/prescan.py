@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from syncengine.sources.bitmap import WORD, Bytes, Flags, Words, count, has, later, parity, places_of, where
 
-TILE: Final = 256 << 10  #: bytes; a multiple of 64
+TILE: Final = 512 << 10  #: bytes; a multiple of 64
 
 TAB: Final = 0x09
 LF: Final = 0x0A
@@ -125,8 +125,10 @@ class _Scan:
         closing = quotes ^ opening
         structure = separators | newlines
         misplaced = opening & ~later(structure | closing, first=self.edge)
-        follower = structure | opening if returns is None else structure | opening | returns
-        misplaced |= _cut(later(closing, first=self.closed) & ~follower, text.size)
+        structure |= opening
+        if returns is not None:
+            structure |= returns
+        misplaced |= _cut(later(closing, first=self.closed) & ~structure, text.size)  # what may follow a closing quote
         self.wrong = self.wrong or bool(misplaced.any())
         if not self.empty_quotes:
             self.empty_quotes = bool((closing & later(opening, first=self.opened)).any())
@@ -134,10 +136,10 @@ class _Scan:
         return inside
 
     def _carry(self, text: Bytes, inside: Words, opening: Words, closing: Words) -> None:
-        last = np.array([text.size - 1])
-        self.inside = bool(has(inside, last)[0])
-        self.opened = bool(has(opening, last)[0])
-        self.closed = bool(has(closing, last)[0])
+        word, bit = divmod(text.size - 1, WORD)
+        self.inside = bool(int(inside[word]) >> bit & 1)
+        self.opened = bool(int(opening[word]) >> bit & 1)
+        self.closed = bool(int(closing[word]) >> bit & 1)
         self.edge = self.closed or int(text[-1]) in (self.separator, LF)
 
     def _no_quotes(self, text: Bytes) -> None:

@@ -240,6 +240,8 @@ class StateStore:
 
     def _write_snapshot(self, state: ListState, generation: int, changes: Changes) -> tuple[int, str]:
         make_private_folder(self._folder)
+        for draft in self._folder.glob(".*.draft"):
+            draft.unlink()  # of a process that died here
         path = self._folder / f"snapshot-{generation}.parquet"
         more = sum(int(frame.select(pl.len()).collect().item()) for frame in changes.upserts)
         contacts = merge(
@@ -292,7 +294,10 @@ class StateStore:
 
     def _drop_old_snapshots(self, generation: int) -> None:
         for path in self._folder.glob("snapshot-*.parquet"):
-            number = int(path.stem.removeprefix("snapshot-"))
+            suffix = path.stem.removeprefix("snapshot-")
+            if not suffix.isdecimal():
+                continue  # a copy somebody put beside it
+            number = int(suffix)
             if number <= generation - KEPT_SNAPSHOTS or number > generation:
                 path.unlink(missing_ok=True)
 

@@ -151,7 +151,7 @@ def test_one_column_whose_cells_have_commas_is_one_column(sources: "Sources") ->
     assert sources.text("Name\nDoe, John\nRoe, Jane\n").rows == [("Doe, John",), ("Roe, Jane",)]
 
 
-def test_a_header_without_rows_gives_no_rows_and_no_error(sources: "Sources") -> None:
+def test_s5_a_header_without_rows_gives_no_rows_and_no_error(sources: "Sources") -> None:
     read = sources.text("Email,Name\n")
     assert read.columns == ("Email", "Name")
     assert read.chunks == ()

@@ -118,6 +118,7 @@ def test_a_doubtful_title_is_a_header() -> None:
         ("E-mail 1 - Value", "E-mail 1 - Value"),
         ("Рабочий e-mail", "Рабочий e-mail"),
         ("\u200e", ""),
+        ("E\x1b\x00mail\x07", "Email"),
     ],
 )
 def test_s6_headers_are_cleaned_of_what_cannot_be_seen(spelled: str, shown: str) -> None:
@@ -168,6 +169,11 @@ def test_a_footer_may_be_padded_to_the_width_of_the_table_and_lack_its_line_end(
     read = sources.text("Id,Email,Name\n1,a@example.com,Ann\n" + padded)
     assert read.rows == [("1", "a@example.com", "Ann")]
     assert read.held == []
+
+
+def test_a_footer_text_with_a_comma_needs_no_quotes(sources: "Sources") -> None:
+    text = "Id,Email,Name\n1,a,Ann\nCopyright (c) 2000-2026 salesforce.com, inc. All rights reserved.\n"
+    assert sources.text(text).held == []
 
 
 def test_what_stands_above_a_known_footer_text_or_between_rows_is_kept(sources: "Sources") -> None:

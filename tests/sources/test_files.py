@@ -103,6 +103,14 @@ def test_s19_a_path_that_is_none_is_refused(sources: "Sources", path: str) -> No
     assert sources.refusal(path).code == "no-path"
 
 
+def test_a_name_that_is_no_utf_8_can_be_shown(sources: "Sources") -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    sources.write(name, "Email\na@example.com\n")
+    assert [chunk.file for chunk in sources.read("*.csv").chunks] == ["caf\N{REPLACEMENT CHARACTER}.csv"]
+    assert sources.refusal("cafe.csv").fix.encode()
+    assert sources.refusal("~nobody-of-this-name/x.csv").code == "no-file"
+
+
 def test_s19_a_folder_is_refused_with_a_glob_to_paste(sources: "Sources") -> None:
     sources.write("exports/a.csv", "x")
     error = sources.refusal("exports")

@@ -205,9 +205,14 @@ def test_a_file_that_is_cut_while_it_is_read_is_refused(sources: "Sources") -> N
 
 def test_a_panic_of_polars_is_told_like_any_other_failure() -> None:
     with pytest.raises(SourceError) as caught, polars_errors("contacts.parquet", fix="export again"):
-        raise pl.exceptions.PanicException("index out of bounds\nat src/lib.rs")
+        raise pl.exceptions.PanicException("index out of bounds\nat src/lib.rs")  # derives from BaseException
     assert caught.value.why == "index out of bounds"
     assert caught.value.fix == "export again"
+
+
+def test_what_is_no_failure_of_reading_passes() -> None:
+    with pytest.raises(KeyboardInterrupt), polars_errors("contacts.parquet", fix=""):
+        raise KeyboardInterrupt
 
 
 def test_a_parquet_file_in_a_zip_is_read(sources: "Sources") -> None:

@@ -184,6 +184,18 @@ def test_there_are_at_least_sixty_files_of_trouble() -> None:
     assert len(HELD) + len(REFUSED) >= 60
 
 
+@pytest.mark.parametrize("content", [b"", b"\n\n \r\n", codecs.BOM_UTF8 + b"\n"])
+def test_s5_an_empty_file_is_refused_and_says_that_nobody_is_removed(sources: "Sources", content: bytes) -> None:
+    error = sources.text_refusal(content)
+    assert error.code == "source-empty"
+    assert "nobody is removed" in error.fix
+
+
+def test_s21_a_column_more_or_less_is_seen_in_the_columns(sources: "Sources") -> None:
+    assert sources.text("Email,Name\na@example.com,Ann\n").columns == ("Email", "Name")
+    assert sources.text("Email,Name,City\na@example.com,Ann,Ulm\n").columns == ("Email", "Name", "City")
+
+
 def test_s7_short_and_long_rows_are_held_with_their_line(sources: "Sources") -> None:
     read = sources.text("A,B,C\n1,2\n1,2,3\n1,2,3,4,5\n")
     assert read.rows == [("1", "2", "3")]

@@ -1,0 +1,118 @@
+"""Rows set aside come back whole, by partition and in order, from memory or from disk."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncengine.frames import KEY_HASH
+from syncengine.spill import MEMORY, MOST, PARTITION, Spill, partitions_for
+
+TOP = 1 << 64
+
+
+def rows(*hashes: int, start: int = 0) -> pl.DataFrame:
+    return pl.DataFrame(
+        {KEY_HASH: hashes, "number": range(start, start + len(hashes))},
+        schema={KEY_HASH: pl.UInt64, "number": pl.Int64},
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "partitions"),
+    [
+        (0, 1),
+        (1, 1),
+        (PARTITION, 1),
+        (2 * PARTITION - 1, 1),
+        (2 * PARTITION, 2),
+        (3 * PARTITION, 4),
+        (5 * PARTITION, 8),
+        (256 * PARTITION, 256),
+        (10**15, MOST),
+    ],
+)
+def test_a_source_is_cut_into_a_power_of_two_of_partitions(size: int, partitions: int) -> None:
+    assert partitions_for(size) == partitions
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 4, 256])
+def test_rows_come_back_by_the_top_bits_of_their_hash(tmp_path: Path, partitions: int) -> None:
+    spill = Spill(tmp_path / "spill", partitions)
+    edges = [number * TOP // partitions for number in range(partitions)]
+    spill.append(rows(*edges))
+    spill.append(rows(*(edge + TOP // partitions - 1 for edge in edges)))
+
+    parts = [part[KEY_HASH].to_list() for part in spill.parts()]
+
+    assert parts == [[edge, edge + TOP // partitions - 1] for edge in edges]
+
+
+def test_partitions_without_rows_are_left_out(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", 4)
+    spill.append(rows())
+    spill.append(rows(TOP - 1, TOP // 4))
+
+    assert [part[KEY_HASH].to_list() for part in spill.parts()] == [[TOP // 4], [TOP - 1]]
+
+
+def test_few_rows_never_touch_the_disk(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", 2)
+    spill.append(rows(*range(10_000)))
+
+    assert sum(part.height for part in spill.parts()) == 10_000
+    assert not (tmp_path / "spill").exists()
+
+
+def test_many_rows_go_to_disk_and_come_back_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "spill"
+    spill = Spill(folder, 2)
+    wide = pl.lit("x" * 300_000).alias("wide")
+    for start in range(0, 1_000, 100):
+        hashes = [number * TOP // 1_000 for number in range(start, start + 100)]
+        spill.append(rows(*hashes, start=start).select(pl.all(), pl.concat_str(wide, pl.col("number"))))
+    assert 2 * MEMORY < 1_000 * 300_000
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+    first, second = spill.parts()
+
+    assert first["number"].to_list() == [*range(500)]
+    assert second["number"].to_list() == [*range(500, 1_000)]
+    assert first["wide"][7] == "x" * 300_000 + "7"
+    spill.close()
+    assert not folder.exists()
+
+
+def test_closing_forgets_everything_and_may_be_done_twice(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", 2)
+    spill.append(rows(1, 2, 3))
+
+    spill.close()
+    spill.close()
+
+    assert [*spill.parts()] == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(0, TOP - 1), max_size=10), max_size=5),
+    st.sampled_from([1, 2, 8, 64, 256]),
+)
+def test_every_row_comes_back_once_and_equal_hashes_together(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], partitions: int
+) -> None:
+    spill = Spill(tmp_path_factory.getbasetemp() / "never-needed", partitions)
+    start = 0
+    for chunk in chunks:
+        spill.append(rows(*chunk, start=start))
+        start += len(chunk)
+
+    parts = [*spill.parts()]
+
+    everybody = [pair for part in parts for pair in part.rows()]
+    assert sorted(number for _, number in everybody) == [*range(start)]
+    homes = [set(part[KEY_HASH]) for part in parts]
+    assert sum(map(len, homes)) == len({hashed for chunk in chunks for hashed in chunk})
+    assert all(part["number"].is_sorted() for part in parts)
