@@ -35,7 +35,7 @@ def write_errors(plan: FrozenPlan, verdicts: Verdicts, target: Path, columns: Se
     """Write errors.csv of a run; gives its number of rows. `columns` are the source's."""
     rows = 0
     with drafted(target) as draft, draft.open("wb") as file:
-        file.write(_header((*HEAD, *columns)))
+        file.write(_header(columns))
         for entries in _entries(plan, verdict_frame(verdicts)):
             frame = _shaped(entries, columns)
             frame.write_csv(file, include_header=False)
@@ -73,9 +73,11 @@ def _shaped(entries: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _header(names: Sequence[str]) -> bytes:
+def _header(columns: Sequence[str]) -> bytes:
+    """The names of the columns. The source's are as strange as its cells."""
+    own = pl.DataFrame({"name": columns}, schema={"name": pl.String}).select(guarded(pl.col("name"))).to_series()
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(names)
+    csv.writer(line, lineterminator="\n").writerow((*HEAD, *own))
     return line.getvalue().encode()
 
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from syncengine.durable import drafted
 from syncengine.frames import EMAIL, FIELDS, KEY, OP, ROW
+from syncengine.guarded import guarded
 from syncengine.model import Op
 from syncengine.prepare import Prepared
 from syncengine.redaction import mask_addresses
@@ -55,7 +57,7 @@ def samples(prepared: Prepared, *, show_pii: bool, most: int = SAMPLES) -> list[
     """`~ a***@acme.com  city "Almaty" -> "Astana"` for a few contacts that change."""
     lines: list[str] = []
     for wave in prepared.plan.waves:
-        if wave.op not in _WITH_FIELDS or len(lines) >= most:
+        if wave.op not in _WITH_FIELDS or not wave.known or len(lines) >= most:
             continue
         rows = next(prepared.plan.slices(wave)).head(most - len(lines))
         for email, fields in rows.select(EMAIL, FIELDS).iter_rows():
@@ -65,7 +67,10 @@ def samples(prepared: Prepared, *, show_pii: bool, most: int = SAMPLES) -> list[
 
 
 def write_differences(prepared: Prepared, target: Path) -> int:
-    """Every field-level difference of the plan as CSV (row, key, op, field, before, after); gives how many."""
+    """Every field-level difference of the plan as CSV (row, key, op, field, before, after); gives how many.
+
+    Cells a spreadsheet would take for a formula are guarded.
+    """
     frames = [
         rows.lazy().explode(FIELDS).drop_nulls(FIELDS).select(ROW, KEY, OP, pl.col(FIELDS).struct.unnest())
         for wave in prepared.plan.waves
@@ -74,9 +79,10 @@ def write_differences(prepared: Prepared, target: Path) -> int:
     ]
     if not frames:
         return 0
-    differences = pl.concat(frames).collect()
-    differences.write_csv(target)
-    target.chmod(0o600)
+    told = (guarded(pl.col(name)).alias(name) for name in (KEY, "before", "after"))
+    differences = pl.concat(frames).with_columns(*told).collect()
+    with drafted(target) as draft:
+        differences.write_csv(draft)
     return differences.height
 
 
