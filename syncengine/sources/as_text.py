@@ -59,13 +59,14 @@ def as_text(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
 
 
 def _flattened(schema: Mapping[str, pl.DataType]) -> Iterator[tuple[str, pl.Expr, pl.DataType]]:
-    for name, dtype in schema.items():
+    for position, (name, dtype) in enumerate(schema.items()):
+        column = pl.nth(position)  # by name, `*` and `^…$` would be patterns
         if not isinstance(dtype, pl.Struct):
-            yield name, pl.col(name), dtype
+            yield name, column, dtype
             continue
         for child in dtype.fields:
             field_type = child.dtype() if isinstance(child.dtype, type) else child.dtype
-            yield f"{name}.{child.name}", pl.col(name).struct.field(child.name), field_type
+            yield f"{name}.{child.name}", column.struct.field(child.name), field_type
 
 
 def _list(cell: pl.Expr, dtype: pl.List | pl.Array) -> pl.Expr | None:

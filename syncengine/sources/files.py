@@ -77,7 +77,8 @@ class LocalFile:
         found = Identity.of(now)
         if found == self.identity:
             return
-        if (found.device, found.inode) != (self.identity.device, self.identity.inode):
+        replaced = now.st_nlink == 0  # a descriptor outlives its name
+        if replaced or (found.device, found.inode) != (self.identity.device, self.identity.inode):
             raise changed(self.shown, "another file has taken its place")
         if found.size != self.identity.size:
             raise changed(self.shown, f"it had {self.identity.size:,} bytes when opened and has {found.size:,} now")

@@ -71,14 +71,19 @@ def data_without_name(name: str, *, shown: str, header_line: int, row: int) -> S
 
 
 def free_name(name: str, taken: set[str], notes: list[str]) -> str:
-    """`name`, or another spelling of it where the frames need the name for themselves."""
-    if name not in RESERVED:
+    """`name`, or another spelling of it where it means something to the frames (`RESERVED`) or to polars."""
+    if not _special(name):
         return name
     spellings = (name.capitalize(), name.upper(), *(f"{name} {number}" for number in range(2, len(taken) + 3)))
-    free = next(spelling for spelling in spellings if spelling not in taken)
+    free = next(spelling for spelling in spellings if spelling not in taken and not _special(spelling))
     taken.add(free)
-    notes.append(f"column {name!r} is called {free!r} here: the name is taken")
+    notes.append(f"column {name!r} is called {free!r} here: the name has another meaning")
     return free
+
+
+def _special(name: str) -> bool:
+    """Whether the frames have such a column, or polars takes the name for a pattern wherever it stands."""
+    return name in RESERVED or name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
 def _refuse_data(names: Sequence[str], *, shown: str, line: int) -> None:

@@ -162,7 +162,7 @@ def _endless(data: bytes, layout: Layout, rules: Rules, place: Place) -> Outcome
 
 
 def _good_rows(data: bytes, found: Dissection, verdict: Verdict, layout: Layout, line: int) -> pl.DataFrame:
-    """The records without fault, parsed. Raises SourceError if polars does not find as many."""
+    """The records without fault, parsed. Raises ComputeError if polars does not find as many."""
     records = found.records
     good = ~verdict.blank
     good[list(verdict.faults)] = False
@@ -187,13 +187,16 @@ def _runs(numbers: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 def _parse(body: bytes, layout: Layout, *, empty_quotes: bool) -> pl.DataFrame:
     if body.startswith(_BOM):
         body = _BOM + body  # polars takes one off each body; in mid-file it is a character like others
-    return pl.scan_csv(
-        body,
-        has_header=False,
-        schema=dict.fromkeys(layout.names, pl.String()),
-        separator=layout.separator,
-        null_values=[""] if empty_quotes else None,  # an unquoted empty cell is null anyway; this costs 6 %
-    ).collect()
+    schema = dict.fromkeys(layout.names, pl.String())
+    rows = pl.scan_csv(body, has_header=False, schema=schema, separator=layout.separator).collect()
+    return _without_empty(rows) if empty_quotes else rows
+
+
+def _without_empty(rows: pl.DataFrame) -> pl.DataFrame:
+    """`""` as null, as an empty cell without quotes is. Half the cost of `null_values` where few columns have any."""
+    shortest = rows.select(pl.all().str.len_bytes().min())
+    empty = [name for name in rows.columns if shortest[name][0] == 0]
+    return rows.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)) for name in empty)
 
 
 def _numbered(rows: pl.DataFrame, starts: npt.NDArray[np.uint64], line: int) -> pl.DataFrame:

@@ -1,4 +1,3 @@
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +78,3 @@ class Sources:
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:
     return Sources(tmp_path)
-
-
-@pytest.fixture
-def lines_of() -> Callable[[Iterable[str]], str]:
-    return lambda lines: "".join(f"{line}\n" for line in lines)

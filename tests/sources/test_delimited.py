@@ -184,4 +184,11 @@ def test_names_the_frames_need_for_themselves_are_spelled_otherwise(sources: "So
     read = sources.text("row,code,reason,Code\n1,2,3,4\n")
     assert read.columns == ("Row", "CODE", "Reason", "Code")
     assert read.rows == [("1", "2", "3", "4")]
-    assert "column 'code' is called 'CODE' here: the name is taken" in read.described.warnings
+    assert "column 'code' is called 'CODE' here: the name has another meaning" in read.described.warnings
+
+
+def test_names_that_polars_takes_for_patterns_are_spelled_otherwise(sources: "Sources") -> None:
+    read = sources.text('*,^.*$,A\n"",2,3\n4,5\n')
+    assert read.columns == ("* 2", "^.*$ 2", "A")
+    assert read.rows == [(None, "2", "3")]
+    assert read.held_cells == [("4", "5", None)]

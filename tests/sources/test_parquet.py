@@ -148,8 +148,9 @@ def test_a_flattened_name_that_is_taken_is_refused(sources: "Sources") -> None:
 
 
 def test_headers_are_cleaned_and_names_of_the_frames_spelled_otherwise(sources: "Sources") -> None:
-    read = sources.text(parquet(pl.DataFrame({" Email\u200b ": ["a@example.com"], "code": ["x"]})))
-    assert read.columns == ("Email", "Code")
+    read = sources.text(parquet(pl.DataFrame({" Email\u200b ": ["a@example.com"], "code": ["x"], "^.*$": ["y"]})))
+    assert read.columns == ("Email", "Code", "^.*$ 2")
+    assert read.rows == [("a@example.com", "x", "y")]
 
 
 def test_too_many_columns_are_refused(sources: "Sources") -> None:
