@@ -7,7 +7,7 @@ or unreadable subscription, impossible dates, quotes, line breaks, Cyrillic, emo
 
 import argparse
 import csv
-import datetime
+import datetime as dt
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ LAST = ("Adler", "Brown", "Çelik", "Дмитриев", "Evans", "Fischer", "O'N
 CITIES = ("Almaty", "Astana", "Berlin", "Warszawa", "Київ", "London", "München", "Porto", "Тбилиси", "")
 COMPANIES = ("Acme, Inc.", 'The "Blue" Shop', "Северный ветер", "Müller & Söhne", "Pixel Foundry", "")
 COLOURS = ("red", "green", "blue", "amber", "")
-EPOCH = datetime.date(1950, 1, 1)
+EPOCH = dt.date(1950, 1, 1)
 
 
 def rows(count: int, *, seed: int = 7, troubles: bool = True) -> Iterator[list[str]]:
@@ -26,13 +26,13 @@ def rows(count: int, *, seed: int = 7, troubles: bool = True) -> Iterator[list[s
     chance = random.Random(seed)
     for number in range(count):
         row = _row(number, chance)
-        yield _troubled(row, number, chance) if troubles and number % 30 == 29 else row
+        yield _troubled(row, number) if troubles and number % 30 == 29 else row
 
 
 def _row(number: int, chance: random.Random) -> list[str]:
     first, last = chance.choice(FIRST), chance.choice(LAST)
-    born = EPOCH + datetime.timedelta(days=chance.randrange(20_000))
-    ordered = datetime.date(2025, 1, 1) + datetime.timedelta(days=chance.randrange(500))
+    born = EPOCH + dt.timedelta(days=chance.randrange(20_000))
+    ordered = dt.date(2025, 1, 1) + dt.timedelta(days=chance.randrange(500))
     return [
         f"contact.{number:07}@example.{'com' if number % 3 else 'org'}",
         f"{first} {last}",
@@ -46,7 +46,7 @@ def _row(number: int, chance: random.Random) -> list[str]:
     ]
 
 
-def _troubled(row: list[str], number: int, chance: random.Random) -> list[str]:
+def _troubled(row: list[str], number: int) -> list[str]:
     kind = (number // 30) % 11
     earlier = f"contact.{max(0, number - 7):07}@example.{'com' if (number - 7) % 3 else 'org'}"
     changes = {

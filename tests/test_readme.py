@@ -49,7 +49,7 @@ def test_ci_runs_exactly_the_two_commands() -> None:
         assert part.strip() in script
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS])
+@pytest.mark.parametrize("verb", list(VERBS))
 def test_every_verb_is_told_and_helps(verb: str) -> None:
     assert f"syncengine {verb}" in README
     done = shell(f"syncengine {verb} --help", ROOT)

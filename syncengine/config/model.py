@@ -62,7 +62,7 @@ class Account(Section):
     token: Annotated[str | None, Field(repr=False)] = None
     url: str = "https://partner.sndmart.com"
     api: Literal["v2"] = "v2"
-    rate: Annotated[float, Field(gt=0, le=1000, strict=False)] = 5.0
+    rate: Annotated[float, Field(gt=0, le=100_000, strict=False)] = 5.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     timeout: Annotated[float, Field(gt=0, le=600, strict=False)] = 30.0
     max_outage: Annotated[float, Field(gt=0, strict=False)] = 900.0

@@ -1,4 +1,4 @@
-"""Against every kind of service a batch ends with the truth: nobody is called confirmed who is not, or blamed in vain."""
+"""Against every kind of service a batch ends with the truth: nobody is called confirmed in vain, or blamed."""
 
 from dataclasses import dataclass, field
 from enum import Enum, auto

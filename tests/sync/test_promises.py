@@ -324,7 +324,7 @@ async def test_a_contact_whose_row_is_held_has_not_left(trial: Trial, to: Memory
     assert on_list(to) == {"a@example.org": True, "b@example.org": True}
 
 
-# -- modes --------------------------------------------------------------------------------------------------------------
+# -- modes -------------------------------------------------------------------------------------------------------------
 
 
 async def test_update_mode_adds_nobody(trial: Trial, to: MemoryDestination) -> None:
@@ -349,7 +349,7 @@ async def test_add_mode_updates_nobody(trial: Trial, to: MemoryDestination) -> N
     assert to.contacts["b@example.org"].variables == {"city": "X"}
 
 
-# -- trouble --------------------------------------------------------------------------------------------------------------
+# -- trouble -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_refused_token_stops_at_once_and_the_run_goes_on_later(trial: Trial, to: MemoryDestination) -> None:

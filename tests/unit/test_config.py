@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from syncengine.config.exposure import refuse_exposed
 from syncengine.config.loading import Loaded, find_config, load_config
 from syncengine.config.model import Bound, Config, read_bound, safe_url
 from syncengine.errors import ConfigError
@@ -261,9 +262,9 @@ def test_what_a_job_can_not_do_without_is_told(folder: Path, line: int, key: str
         ("rate = true", '`account.rate` must be a number, not "True"'),
         ("rate = 0", "`account.rate` should be greater than 0"),
         ("rate = -1", "`account.rate` should be greater than 0"),
-        ("rate = 1001", "`account.rate` should be less than or equal to 1000"),
+        ("rate = 100001", "`account.rate` should be less than or equal to 100000"),
         ("rate = nan", "`account.rate` should be"),
-        ("rate = inf", "`account.rate` should be less than or equal to 1000"),
+        ("rate = inf", "`account.rate` should be"),
         ("concurrency = 1.5", "`account.concurrency` must be a whole number, not 1.5"),
         ("concurrency = true", "`account.concurrency` must be a whole number, not true"),
         ("concurrency = 0", "`account.concurrency` should be greater than or equal to 1"),
@@ -543,6 +544,24 @@ def test_a_config_shows_neither_token_nor_proxy(folder: Path) -> None:
 
     assert TOKEN not in repr(loaded)
     assert "proxy" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("mode", "exposed"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o644, True)]
+)
+def test_a_file_that_holds_a_token_is_its_owners_alone(folder: Path, mode: int, *, exposed: bool) -> None:
+    path = folder / "token.txt"
+    path.touch()
+    path.chmod(mode)
+
+    if not exposed:
+        refuse_exposed(path, "token.txt")
+        return
+    with pytest.raises(ConfigError) as refused:
+        refuse_exposed(path, "token.txt")
+    assert refused.value.what == "token.txt holds a token, and others can read it"
+    assert f"{mode:04o}" in refused.value.why
+    assert f"chmod 600 {path}" in refused.value.fix
 
 
 # Addresses of the service ---------------------------------------------------------------------------------------------

@@ -63,7 +63,8 @@ def test_a_public_file_becomes_private_when_it_is_replaced(tmp_path: Path) -> No
 
 
 def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
-    (tmp_path / "shared").mkdir(mode=0o755)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o755)
 
     make_private_folder(tmp_path / "shared")
 

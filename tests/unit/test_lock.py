@@ -24,7 +24,7 @@ with locked(Path(sys.argv[1]), doing="retry"):
 
 def holder(folder: Path) -> "subprocess.Popen[str]":
     """Another process that holds the lock until its stdin ends."""
-    process = subprocess.Popen(  # noqa: S603  # ourselves
+    process = subprocess.Popen(  # ourselves
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None

@@ -2,13 +2,14 @@
 
 import os
 import signal
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import anyio
 import pytest
 
 from syncengine.errors import InterruptedRunError
-from syncengine.stopping import GRACE, StopSwitch, stopped_by_signals
+from syncengine.stopping import GRACE, StopSwitch, next_time, stop_at, stopped_by_signals
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
@@ -131,11 +132,58 @@ async def test_long_work_that_sent_nothing_ends_with_that_said(number: int | Non
     assert stopped.value.signal_number == expected
 
 
+# At a time of day ----------------------------------------------------------------------------------------------------
+
+EVENING = datetime(2026, 5, 1, 22, 30, 15, 500, tzinfo=timezone(timedelta(hours=5)))
+
+
+@pytest.mark.parametrize(
+    ("clock", "expected"),
+    [
+        ("23:00", "2026-05-01T23:00:00+05:00"),
+        ("22:31", "2026-05-01T22:31:00+05:00"),
+        ("22:30", "2026-05-02T22:30:00+05:00"),
+        ("06:00", "2026-05-02T06:00:00+05:00"),
+        ("6:00", "2026-05-02T06:00:00+05:00"),
+        (" 00:00 ", "2026-05-02T00:00:00+05:00"),
+    ],
+)
+async def test_a_time_of_day_is_the_next_moment_it_is_that_late(clock: str, expected: str) -> None:
+    assert next_time(clock, EVENING).isoformat() == expected
+
+
+@pytest.mark.parametrize("clock", ["", "6", "25:00", "12:60", "noon", "6:0", "06:00:00", "-1:00"])
+async def test_what_is_no_time_of_day_is_told(clock: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        next_time(clock, EVENING)
+
+
+async def test_a_run_stops_when_the_clock_on_the_wall_says_so() -> None:
+    switch = StopSwitch()
+
+    await stop_at(switch, EVENING + timedelta(hours=2), lambda: EVENING + timedelta(seconds=anyio.current_time()))
+
+    assert anyio.current_time() == pytest.approx(7200.0, abs=1.0)
+    assert switch.reason == "it is 00:30"
+
+
+async def test_a_clock_that_is_put_forward_meanwhile_is_noticed_within_half_a_minute() -> None:
+    switch = StopSwitch()
+
+    def now() -> datetime:
+        jumped = timedelta(hours=2) if anyio.current_time() > 100 else timedelta()
+        return EVENING + timedelta(seconds=anyio.current_time()) + jumped
+
+    await stop_at(switch, EVENING + timedelta(hours=2), now)
+
+    assert 100.0 < anyio.current_time() <= 130.1
+
+
 # Real signals, in real time -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_the_first_signal_asks_and_the_second_insists(number: signal.Signals) -> None:
     switch = StopSwitch()
     told: list[str] = []
