@@ -29,6 +29,15 @@ class WaveBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingForLateRequests:
+    """A wave waits: an older request about its contacts got no answer, and may still be carried out."""
+
+    op: Op
+    contacts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAnswered:
     """One attempt is over. `seconds` from leaving to the last byte; `problem` is empty for a usable answer."""
 
@@ -95,6 +104,7 @@ Event = (
     RunBegan
     | VariablesCreated
     | WaveBegan
+    | WaitingForLateRequests
     | RequestAnswered
     | RetryPlanned
     | CircuitOpened

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from syncengine.sandbox.behaviour import Behaviour
-from syncengine.sandbox.faults import Drop, Fault, Html, Status, When
+from syncengine.sandbox.faults import Fault, Html, Status, When
 from syncengine.sandbox.sandbox import Sandbox
 from syncengine.sandbox.scenarios import described
 from syncengine.sandbox.serve import running
@@ -52,12 +52,12 @@ def copy_samples(folder: Path) -> None:
 @contextlib.contextmanager
 def demo_sandbox(rate: float) -> Iterator[str]:
     """A sandbox on a free loopback port that takes `rate` requests a second and fails three times: it is overloaded
-    once, loses an answer after it has stored the contacts, and answers with a web page.
+    once, asks for a pause, and answers with a web page although it has stored the contacts.
     """
     mishaps = (
         Fault(what=Status(503), nth=3),
-        Fault(what=Drop(), when=When.AFTER_APPLY, nth=5),
-        Fault(what=Html(), nth=8),
+        Fault(what=Html(), when=When.AFTER_APPLY, nth=5),
+        Fault(what=Status(429, retry_after="1"), nth=8),
     )
     with running(Sandbox(Behaviour(rate=rate), mishaps)) as url:
         yield url

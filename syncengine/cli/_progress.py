@@ -16,6 +16,7 @@ from syncengine.events import (
     RunBegan,
     Stopping,
     VariablesCreated,
+    WaitingForLateRequests,
     WaveBegan,
 )
 
@@ -39,6 +40,14 @@ def progress() -> Progress:
     return LiveProgress() if is_terminal(sys.stderr) else Heartbeat()
 
 
+def waiting(event: WaitingForLateRequests) -> str:
+    """Why nothing happens for a while."""
+    return (
+        f"{event.op.value}: {event.contacts:,} contacts wait {event.seconds:.0f} s, since an older request about them "
+        "got no answer and may still be carried out"
+    )
+
+
 class Heartbeat:
     """A line now and then, for logs and pipes."""
 
@@ -59,6 +68,8 @@ class Heartbeat:
                 self._write(f"{job}: run {run[:13]} {began}, {contacts - done:,} contacts to send")
             case VariablesCreated(names):
                 self._write(f"variables created: {', '.join(names)}")
+            case WaitingForLateRequests():
+                self._write(waiting(event))
             case BatchSettled(_, _, size, confirmed):
                 self._done += size
                 self._confirmed += confirmed
@@ -114,6 +125,8 @@ class LiveProgress:
                 self._bars.console.print(f"  variables created: {', '.join(names)}")
             case WaveBegan(op, contacts, done):
                 self._wave = self._bars.add_task(op.value, total=contacts, completed=done, note="")
+            case WaitingForLateRequests():
+                self._bars.console.print(f"  {waiting(event)}")
             case BatchSettled(_, _, size, confirmed) if self._wave is not None:
                 self._refused += size - confirmed
                 self._bars.update(self._wave, advance=size, note=self._note())

@@ -19,10 +19,18 @@ from syncengine.catalogue import Family, Reading, read_text
 from syncengine.dispatch.circuit import Circuit
 from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
-from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, overloaded
+from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, may_arrive_late, overloaded
 from syncengine.dispatch.terms import Experience, first_form, on_exists, terms_for
 from syncengine.errors import RefusedError, SyncEngineError
-from syncengine.events import BatchSettled, ContactRefused, Observe, RequestAnswered, RetryPlanned, WaveBegan
+from syncengine.events import (
+    BatchSettled,
+    ContactRefused,
+    Observe,
+    RequestAnswered,
+    RetryPlanned,
+    WaitingForLateRequests,
+    WaveBegan,
+)
 from syncengine.frames import BATCH, CONTACT, EMAIL, KEY, ROW, VARIABLES
 from syncengine.model import Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome
 from syncengine.ports import Batch, Destination, Done, Intended
@@ -110,7 +118,10 @@ class Dispatcher:
         return complete
 
     async def _wave(self, work: Work) -> bool:
-        await self.stop.sleep(max(0.0, work.not_before - self.wall_clock()))
+        wait = work.not_before - self.wall_clock()
+        if wait > 0:
+            self.observe(WaitingForLateRequests(work.op, work.contacts, wait))
+            await self.stop.sleep(wait)
         give, take = anyio.create_memory_object_stream[Batch](max_buffer_size=self.concurrency)
         complete = False
         async with anyio.create_task_group() as senders:
@@ -212,7 +223,7 @@ class Dispatcher:
                     return answer, in_doubt
                 restored.add(lost)
                 continue
-            in_doubt |= answer.sent
+            in_doubt |= may_arrive_late(answer)
             if attempt >= HOPELESS_AFTER and self._is_alone(answer, answered_before):
                 return answer, in_doubt
             if self._must_stop():

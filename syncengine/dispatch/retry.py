@@ -43,6 +43,15 @@ class RetryBudget:
         self.tokens = max(self.tokens, self.capacity / 2)
 
 
+def may_arrive_late(answer: NoAnswer) -> bool:
+    """Whether the service may still carry out an attempt that was given up: nobody answered it, or only a gateway that
+    waits no longer (408, 502, 504, and the 520s of content networks). Any other status is the service's last word.
+    """
+    if not answer.sent:
+        return False
+    return answer.status is None or answer.status in {408, 502, 504} or 520 <= answer.status < 530
+
+
 def overloaded(answer: NoAnswer) -> bool:
     """Whether a failure asks for less pressure: too many requests, unavailable, or no answer in time."""
     return answer.status in {429, 503, 504} or (answer.status is None and answer.sent)

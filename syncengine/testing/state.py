@@ -25,6 +25,7 @@ class MemoryStateStore:
         self._seen: dict[str, SourceSeen] = {}
         self.rows = pl.DataFrame(schema=SNAPSHOT_SCHEMA)
         self.suppressed: list[str] = []
+        self._doubts: dict[str, tuple[int, float]] = {}
 
     def current(self) -> ListState:
         return ListState(self._list, self._generation, self.rows.height, None, "")
@@ -55,7 +56,9 @@ class MemoryStateStore:
         return Forgotten(pl.Series("tombstone", [], dtype=pl.String), "")
 
     def doubtful(self) -> pl.DataFrame:
-        return pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
+        rows = [(key, fingerprint, until) for key, (fingerprint, until) in self._doubts.items()]
+        schema = {KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def seen(self, job: str) -> SourceSeen | None:
         return self._seen.get(job)
@@ -88,6 +91,8 @@ class MemoryStateStore:
             self._refusals.pop(key, None)
         for key, fingerprint, outcome, code, text in changes.refused.iter_rows():
             self._refusals[key] = (fingerprint, outcome, code, text)
+        self._doubts = {key: doubt for key, doubt in self._doubts.items() if doubt[1] >= now.timestamp()}
+        self._doubts |= {key: (fingerprint, until) for key, fingerprint, until in changes.doubtful.iter_rows()}
         if saw is not None:
             self._seen[job] = SourceSeen(
                 saw.digest,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncengine.dispatch.retry import Backoff, RetryBudget, overloaded
+from syncengine.dispatch.retry import Backoff, RetryBudget, may_arrive_late, overloaded
 from syncengine.model import NoAnswer
 
 FAULT = NoAnswer("HTTP 500", status=500)
@@ -89,3 +89,17 @@ def test_five_successes_pay_for_one_more_retry() -> None:
 )
 def test_what_asks_for_less_pressure(answer: NoAnswer, *, expected: bool) -> None:
     assert overloaded(answer) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "late"),
+    [
+        (TIMEOUT, True),
+        (NoAnswer("ReadError"), True),
+        (NOT_SENT, False),
+        *((NoAnswer(f"HTTP {status}", status=status), True) for status in (408, 502, 504, 520, 524)),
+        *((NoAnswer(f"HTTP {status}", status=status), False) for status in (200, 204, 429, 500, 501, 503, 530)),
+    ],
+)
+def test_only_what_nobody_answered_may_still_be_carried_out(answer: NoAnswer, *, late: bool) -> None:
+    assert may_arrive_late(answer) is late
