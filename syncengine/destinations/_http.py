@@ -14,7 +14,7 @@ import email.utils
 import re
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -43,10 +43,30 @@ class Reply:
 
 
 Transport = Callable[[], httpx.AsyncBaseTransport]
+Credential = Callable[[str], Mapping[str, str]]
+"""The header a token is shown in; an empty one where it stands in the body of requests."""
+
+
+def access_token(token: str) -> Mapping[str, str]:
+    """SmartSender's partner group (smartsender.md §1.1)."""
+    return {"access-token": token}
+
+
+def bearer(token: str) -> Mapping[str, str]:
+    """RFC 6750 §2.1."""
+    return {"authorization": f"Bearer {token}"}
+
+
+def in_body(token: str) -> Mapping[str, str]:  # noqa: ARG001  # it is shown in no header
+    """SmartSender's sending group."""
+    return {}
 
 
 class Door:
-    """Posts JSON to one host, paced. Safe for many tasks at once; close it with `aclose`.
+    """Speaks JSON with one host, paced. Safe for many tasks at once; close it with `aclose`.
+
+    token       goes to this host only, as `credential` says, and is scrubbed from whatever comes back
+    secrets     further texts to be scrubbed
 
     Each request in flight has a client with one connection of its own: a shared httpx pool is quadratic in its
     connections (measured at 64 connections and 100 ms: 53 requests/s shared, 537 with one client each).
@@ -62,7 +82,11 @@ class Door:
         proxy: str | None = None,
         transport: Transport | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        credential: Credential = access_token,
+        secrets: tuple[Secret, ...] = (),
     ) -> None:
+        self._credential = credential
+        self._secrets = (token, *secrets)
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._pacer = pacer
@@ -75,13 +99,17 @@ class Door:
         self.requests = 0  #: attempts that left, or tried to
 
     async def post(self, path: str, body: str) -> Reply | NoAnswer | Fatal:
+        """`request`, as nearly all of API v2 wants it."""
+        return await self.request("POST", path, body)
+
+    async def request(self, method: str, path: str, body: str | None = None) -> Reply | NoAnswer | Fatal:
         """One attempt: waits for its turn, then has `timeout` seconds in total. Fatal: the host is not who it says."""
         await self._pacer.acquire()
         self.requests += 1
         client = self._idle.pop() if self._idle else self._new_client()
         outcome: Reply | NoAnswer | Fatal | None = None
         try:
-            outcome = await self._attempt(client, path, body)
+            outcome = await self._attempt(client, method, path, body)
         finally:
             if isinstance(outcome, Reply):
                 self._idle.append(client)
@@ -92,31 +120,36 @@ class Door:
             self._pacer.hold(outcome.retry_after)
         return outcome
 
-    async def _attempt(self, client: httpx.AsyncClient, path: str, body: str) -> Reply | NoAnswer | Fatal:
+    async def _attempt(
+        self, client: httpx.AsyncClient, method: str, path: str, body: str | None
+    ) -> Reply | NoAnswer | Fatal:
         try:
             with anyio.fail_after(self._timeout):
-                return await self._exchange(client, path, body)
+                return await self._exchange(client, method, path, body)
         except TimeoutError:
             return NoAnswer(f"no complete answer within {self._timeout:g} s")
         except _NOT_SENT as error:
-            told = scrub(_told(error), self._token)
+            told = scrub(_told(error), *self._secrets)
             return Fatal("tls", told) if _is_untrusted(error) else NoAnswer(told, sent=False)
         except (httpx.HTTPError, httpx.InvalidURL, zlib.error, OSError) as error:
-            return NoAnswer(scrub(_told(error), self._token))
+            return NoAnswer(scrub(_told(error), *self._secrets))
 
     async def aclose(self) -> None:
         """Close all connections."""
         while self._idle:
             await self._idle.pop().aclose()
 
-    async def _exchange(self, client: httpx.AsyncClient, path: str, body: str) -> Reply | NoAnswer:
-        headers = {"access-token": self._token.reveal()}
-        async with client.stream("POST", self._base_url + path, content=body.encode(), headers=headers) as response:
+    async def _exchange(self, client: httpx.AsyncClient, method: str, path: str, body: str | None) -> Reply | NoAnswer:
+        headers = dict(self._credential(self._token.reveal()))
+        content = None if body is None else body.encode()
+        async with client.stream(method, self._base_url + path, content=content, headers=headers) as response:
             content = await _read_capped(response)
             if content is None:
                 return NoAnswer(f"the answer is larger than {MAX_BODY // 1024**2} MiB", status=response.status_code)
             wait = _retry_after(response.headers.get("retry-after"), _date(response.headers.get("date")) or self._now())
-            return Reply(response.status_code, scrub_bytes(content, self._token), wait)
+            for secret in self._secrets:
+                content = scrub_bytes(content, secret)
+            return Reply(response.status_code, content, wait)
 
     def _new_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncengine.destinations._answers import MAX_ERRORS, MAX_TEXT, TOO_LARGE, read_answer, read_created
+from syncengine.destinations._answers import TOO_LARGE, read_answer, read_created
+from syncengine.destinations._envelope import MAX_ERRORS, MAX_TEXT
 from syncengine.destinations._http import Reply
 from syncengine.model import Accepted, Answer, Call, Declined, Fatal, NoAnswer, Partial
 
