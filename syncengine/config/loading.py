@@ -5,13 +5,23 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from syncengine.config.model import Account, ActiveColumn, Config, EmailColumn, SourceTable, VariableTable
+from syncengine.config.exposure import refuse_exposed
+from syncengine.config.model import (
+    Account,
+    ActiveColumn,
+    Config,
+    EmailColumn,
+    Instance,
+    SourceTable,
+    VariableTable,
+    is_loopback_url,
+)
 from syncengine.config.toml_lines import locate
 from syncengine.errors import ConfigError
 
@@ -19,8 +29,12 @@ FILE_NAME: Final = "syncengine.toml"
 PREFIX: Final = "SYNCENGINE_"
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
-_SECRET = re.compile(r"""(\b(?:token|proxy)["']?\s*=\s*).*""")
-_HIDDEN: Final = frozenset({("account", "token"), ("account", "proxy")})  #: places whose values are shown to nobody
+_SECRET = re.compile(r"""(\b(?:token|proxy|secret)["']?\s*=\s*).*""")
+_SECRET_OR_KEY = re.compile(r"""(\b(?:token|proxy|secret|key)["']?\s*=\s*).*""")  #: a job's `key` is no secret
+SECRETS: Final = (("account", "token"), ("account", "key"), ("account", "secret"), ("smartersends", "key"))
+_HIDDEN: Final = frozenset(  #: places whose values are shown to nobody
+    {*SECRETS, ("account", "proxy"), ("smartersends", "proxy")}
+)
 _NUMBERS: Final = frozenset({"rate", "concurrency", "timeout", "max_outage"})
 
 Place = tuple[str | int, ...]
@@ -31,12 +45,18 @@ Place = tuple[str | int, ...]
 class Loaded:
     """A checked config and where it stands. Paths in it are relative to `folder`.
 
-    `token_problem` is what is wrong with the token: told when it is needed, so that `plan` works without.
+    `problems` is what is wrong with a secret ("account.token" → error): told when it is needed, so that `plan` works
+    without.
     """
 
     config: Config
     path: Path
-    token_problem: ConfigError | None = None
+    problems: Mapping[str, ConfigError] = field(default_factory=dict)
+
+    @property
+    def token_problem(self) -> ConfigError | None:
+        """What is wrong with the token."""
+        return self.problems.get("account.token")
 
     @property
     def folder(self) -> Path:
@@ -69,17 +89,23 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loa
         raise ConfigError(f"{path.name}: not TOML", why=str(error), fix="mend that line", code="config-toml") from error
     content, overridden = _with_environment(content, environment)
     filler = _Filler(path, text, environment)
-    token, token_problem = _token(content, filler)
     filled = filler.fill(content, ())
-    if isinstance(filled.get("account"), dict):
-        filled["account"].pop("token", None)
-        if token is not None:
-            filled["account"]["token"] = token
+    problems = {}
+    for section, key in SECRETS:
+        value, problem = _secret(content, filler, (section, key))
+        if value is not None:
+            filled[section][key] = value
+        if problem is not None:
+            problems[f"{section}.{key}"] = problem
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:
         raise _told(path, text, error, overridden) from None
-    return Loaded(config, path.resolve(), token_problem)
+    for place in SECRETS:
+        problem = None if place in overridden else _exposed(content, config, path, place)
+        if problem is not None:
+            problems.setdefault(".".join(place), problem)
+    return Loaded(config, path.resolve(), problems)
 
 
 def _text(path: Path) -> str:
@@ -99,10 +125,11 @@ def _text(path: Path) -> str:
 def _with_environment(
     content: dict[str, Any], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[Place, str]]:
-    """`SYNCENGINE_ACCOUNT_RATE=10` and its like over the file, [account] and [state] only; and which counted where."""
+    """`SYNCENGINE_ACCOUNT_RATE=10` and its like over the file, in the sections for that; and which counted where."""
     merged = dict(content)
     overridden: dict[Place, str] = {}
-    for section, keys in (("account", tuple(Account.model_fields)), ("state", ("path",))):
+    sections = {"account": Account.model_fields, "state": ("path",), "smartersends": Instance.model_fields}
+    for section, keys in sections.items():
         for key in keys:
             names = (f"{PREFIX}{section}__{key}".upper(), f"{PREFIX}{section}_{key}".upper())
             name = next((name for name in names if environment.get(name)), None)
@@ -135,9 +162,7 @@ class _Filler:
         match value:
             case dict():
                 return {
-                    key: self.fill(inner, (*where, key))
-                    for key, inner in value.items()
-                    if (*where, key) != ("account", "token")
+                    key: self.fill(inner, (*where, key)) for key, inner in value.items() if (*where, key) not in SECRETS
                 }
             case list():
                 return [self.fill(inner, (*where, index)) for index, inner in enumerate(value)]
@@ -179,15 +204,47 @@ class _Filler:
         return f"{self.path.name}{f':{line}' if line else ''}: {_dotted(where)}"
 
 
-def _token(content: Mapping[str, Any], filler: _Filler) -> tuple[str | None, ConfigError | None]:
-    account = content.get("account")
-    written = account.get("token") if isinstance(account, Mapping) else None
+def _secret(content: Mapping[str, Any], filler: _Filler, place: tuple[str, str]) -> tuple[Any, ConfigError | None]:
+    """A secret as written, filled in; or what is wrong with it."""
+    written = _written(content, place)
     if not isinstance(written, str):
         return written, None
     try:
-        return filler.text(written, ("account", "token")), None
+        return filler.text(written, place), None
     except ConfigError as problem:
         return None, problem
+
+
+def _written(content: Mapping[str, Any], place: tuple[str, str]) -> Any:
+    section = content.get(place[0])
+    return section.get(place[1]) if isinstance(section, Mapping) else None
+
+
+def _exposed(content: Mapping[str, Any], config: Config, path: Path, place: tuple[str, str]) -> ConfigError | None:
+    """What is wrong with a secret that stands in a file others can read. The sandbox's is no secret."""
+    written, url = _written(content, place), _goes_to(config, place)
+    if not isinstance(written, str) or not written or url is None or is_loopback_url(url):
+        return None
+    files = [path.parent / name.removeprefix("file:") for name in _PLACEHOLDER.findall(written) if "file:" in name]
+    if not _PLACEHOLDER.search(written):
+        files.append(path)
+    try:
+        for file in files:
+            if file.exists():
+                refuse_exposed(file, file.name)
+    except ConfigError as problem:
+        return problem
+    return None
+
+
+def _goes_to(config: Config, place: tuple[str, str]) -> str | None:
+    match place:
+        case ("account", "token"):
+            return config.account.url
+        case ("account", _):
+            return config.account.send_url
+        case _:
+            return config.smartersends.url
 
 
 # -- telling faults --------------------------------------------------------------------------------------------------
@@ -234,7 +291,8 @@ def _line(text: str, place: Place, overridden: Mapping[Place, str]) -> str:
     line = None if place in overridden else locate(text, place)
     if line is None:
         return ""
-    shown = _SECRET.sub(r"\1***", text.splitlines()[line - 1].strip())
+    secret = _SECRET if place and place[0] == "job" else _SECRET_OR_KEY
+    shown = secret.sub(r"\1***", text.splitlines()[line - 1].strip())
     return f"\n{line} | {shown}"
 
 

@@ -61,6 +61,9 @@ class Account(Section):
 
     token: Annotated[str | None, Field(repr=False)] = None
     url: str = "https://partner.sndmart.com"
+    key: Annotated[str | None, Field(repr=False)] = None  #: of the sending group: mail send, mail stats
+    secret: Annotated[str | None, Field(repr=False)] = None  #: of the sending group; the token where it is left out
+    send_url: str = "https://api.sndmart.com"
     api: Literal["v2"] = "v2"
     rate: Annotated[float, Field(gt=0, le=100_000, strict=False)] = 5.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
@@ -75,10 +78,32 @@ class Account(Section):
             raise ValueError(f'must be a number, not "{value}"')  # noqa: TRY004
         return value
 
-    @field_validator("url")
+    @field_validator("url", "send_url")
     @classmethod
     def _safe_url(cls, value: str) -> str:
         return safe_url(value)
+
+
+class Instance(Section):
+    """[smartersends]: the instance of SmarterSends to talk to."""
+
+    url: str | None = None
+    key: Annotated[str | None, Field(repr=False)] = None
+    rate: Annotated[float, Field(gt=0, le=100_000, strict=False)] = 5.0
+    timeout: Annotated[float, Field(gt=0, le=600, strict=False)] = 60.0
+    proxy: Annotated[str | None, Field(repr=False)] = None
+
+    @field_validator("rate", "timeout", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f'must be a number, not "{value}"')  # noqa: TRY004
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _safe_url(cls, value: str | None) -> str | None:
+        return None if value is None else safe_url(value).removesuffix("/api")
 
 
 def safe_url(value: str) -> str:
@@ -94,6 +119,11 @@ def safe_url(value: str) -> str:
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must be https: over http the token would travel readable (http is for loopback only)")
     return value.rstrip("/")
+
+
+def is_loopback_url(url: str) -> bool:
+    """Whether an address leads to this machine, where a secret is only the sandbox's."""
+    return _is_loopback(urllib.parse.urlsplit(url).hostname or "")
 
 
 def _is_loopback(host: str) -> bool:
@@ -214,6 +244,7 @@ class Config(Section):
 
     account: Account = Account()
     state: State = State()
+    smartersends: Instance = Instance()
     job: list[Job] = []
 
     @model_validator(mode="after")

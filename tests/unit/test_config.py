@@ -460,6 +460,7 @@ def test_a_token_that_is_not_there_is_told_only_when_it_is_needed(folder: Path, 
 
 def test_a_token_is_read_from_a_file_beside_the_config(folder: Path) -> None:
     (folder / "token.txt").write_text(f"{TOKEN}\n", encoding="utf-8")
+    (folder / "token.txt").chmod(0o600)
 
     loaded = load(folder, SMALL.replace("${SMARTSENDER_TOKEN}", "${file:token.txt}"), {})
 
@@ -562,6 +563,72 @@ def test_a_file_that_holds_a_token_is_its_owners_alone(folder: Path, mode: int, 
     assert refused.value.what == "token.txt holds a token, and others can read it"
     assert f"{mode:04o}" in refused.value.why
     assert f"chmod 600 {path}" in refused.value.fix
+
+
+SECRETS = [
+    ("account", "token", ""),
+    ("account", "key", ""),
+    ("account", "secret", ""),
+    ("smartersends", "key", 'url = "https://you.smartersends.com"'),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "more"), SECRETS)
+@pytest.mark.parametrize("way", ["in the config", "in a file beside it"])
+def test_a_secret_in_a_file_that_others_can_read_is_told_when_it_is_needed(
+    folder: Path, section: str, key: str, more: str, way: str
+) -> None:
+    (folder / "secret.txt").write_text(TOKEN, encoding="utf-8")
+    (folder / "secret.txt").chmod(0o644)
+    written = TOKEN if way == "in the config" else "${file:secret.txt}"
+
+    loaded = load(folder, f'[{section}]\n{key} = "{written}"\n{more}\n', {})
+
+    problem = loaded.problems[f"{section}.{key}"]
+    assert (problem.code, loaded.problems.keys()) == ("token-exposed", {f"{section}.{key}"})
+    assert problem.what.startswith("syncengine.toml" if way == "in the config" else "secret.txt")
+    assert TOKEN not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[account]\nurl = "http://127.0.0.1:8787"\ntoken = "{TOKEN}"',
+        f'[account]\nsend_url = "http://127.0.0.1:8787"\nkey = "{TOKEN}"\nsecret = "{TOKEN}"',
+        f'[smartersends]\nurl = "http://localhost:8787/smartersends"\nkey = "{TOKEN}"',
+        '[account]\ntoken = "${SMARTSENDER_TOKEN:-sandbox-token}"',
+    ],
+)
+def test_what_opens_only_the_sandbox_and_what_is_not_written_down_may_be_read(folder: Path, text: str) -> None:
+    assert load(folder, text, {}).problems == {}
+
+
+@pytest.mark.parametrize(("section", "key", "more"), SECRETS)
+def test_a_secret_that_is_not_set_is_told_when_it_is_needed(folder: Path, section: str, key: str, more: str) -> None:
+    loaded = load(folder, f'[{section}]\n{key} = "${{NOT_SET}}"\n{more}\n', {})
+
+    assert loaded.problems[f"{section}.{key}"].code == "config-variable"
+
+
+@pytest.mark.parametrize(("section", "key", "more"), SECRETS)
+def test_a_secret_of_the_wrong_kind_is_told_without_its_digits(folder: Path, section: str, key: str, more: str) -> None:
+    error = told(folder, f"[{section}]\n{key} = 12345678901234567890\n{more}\n")
+
+    assert error.what == f"syncengine.toml:2: `{section}.{key}` must be a text in quotes\n2 | {key} = ***"
+
+
+def test_secrets_of_the_environment_beat_the_file_and_are_shown_nowhere(folder: Path) -> None:
+    environment = {"SYNCENGINE_ACCOUNT_KEY": "key-of-env", "SYNCENGINE_SMARTERSENDS_KEY": "bearer-of-env"}
+
+    loaded = load(folder, '[account]\nkey = "in-file-key"\nsecret = "in-file-secret"\n', environment)
+
+    config = loaded.config
+    assert (config.account.key, config.account.secret, config.smartersends.key) == (
+        "key-of-env",
+        "in-file-secret",
+        "bearer-of-env",
+    )
+    assert not any(secret in repr(loaded) for secret in ("key-of-env", "in-file-secret", "bearer-of-env"))
 
 
 # Addresses of the service ---------------------------------------------------------------------------------------------
