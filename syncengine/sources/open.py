@@ -26,7 +26,14 @@ def open_source(options: SourceOptions) -> Source:
     else:
         files = find_files(options)
     parts = [Part(file, table) for file in files for table in _tables(file, options, spool)]
-    return TableSource(options.path, parts, spool=spool)
+    return TableSource(
+        options.path,
+        parts,
+        spool=spool,
+        union=options.columns == "union",
+        file_column=options.file_column,
+        unescape_html=options.unescape_html,
+    )
 
 
 def members(options: SourceOptions) -> tuple[str, ...]:

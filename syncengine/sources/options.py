@@ -6,6 +6,7 @@ from typing import Literal
 
 Format = Literal["csv", "tsv", "parquet", "xlsx", "html"]
 Pick = Literal["newest", "all"]
+Columns = Literal["same", "union"]
 
 MIB = 1 << 20
 
@@ -29,6 +30,9 @@ class SourceOptions:
     encodings: tuple[str, ...] = ()  #: tried in this order when the bytes are not UTF-8
     footer_texts: tuple[str, ...] = ()  #: beginnings of footer lines, besides the built-in ones
     html_table: bool = False  #: an HTML table is expected here, so that none is no surprise
+    unescape_html: bool = False  #: cells hold entities (&quot;) that stand for characters
+    columns: Columns = "same"  #: of several files; "union": what one lacks is empty there
+    file_column: str | None = None  #: a column of this name says which file a row is from
     max_columns: int = 2_000
     max_cell_bytes: int = MIB
     max_inflated_ratio: int = 200  #: inflated ÷ compressed, looked at once 64 MiB have come out

@@ -4,9 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import polars as pl
+
 from syncengine.errors import SourceError
 from syncengine.ports import Chunk, Description
+from syncengine.sources.entities import unescaped
 from syncengine.sources.files import LocalFile, digest
+from syncengine.sources.header import RESERVED
 from syncengine.sources.spool import Spool
 
 
@@ -42,13 +46,31 @@ class Part:
 
 
 class TableSource:
-    """A `ports.Source` of one or more tables that have the same columns."""
+    """A `ports.Source` of one or more tables."""
 
-    def __init__(self, name: str, parts: Sequence[Part], spool: Spool) -> None:
-        """`parts` is not empty; `spool` holds what they were unpacked to. Raises SourceError if the columns differ."""
+    def __init__(
+        self,
+        name: str,
+        parts: Sequence[Part],
+        spool: Spool,
+        *,
+        union: bool = False,
+        file_column: str | None = None,
+        unescape_html: bool = False,
+    ) -> None:
+        """`parts` is not empty; `spool` holds what they were unpacked to.
+
+        union          columns that a table lacks are empty in its rows; otherwise all must have the same
+        file_column    a further column, with the name of the file (without folders) each row is from
+
+        Raises SourceError if the columns differ, or one is called like `file_column`.
+        """
         self._name = name
         self._parts = tuple(parts)
-        self._columns = _common_columns(self._parts)
+        self._file_column = file_column
+        self._unescape = unescape_html
+        self._own_columns = _all_columns(self._parts) if union else _common_columns(self._parts)
+        self._columns = (*self._own_columns, *_free(file_column, self._own_columns))
         self._files = tuple(dict.fromkeys(part.file for part in self._parts))
         self._spool = spool
 
@@ -63,10 +85,9 @@ class TableSource:
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of each table. A file that changed is noticed before the chunk that was read of it is given."""
         for part in self._parts:
-            reorder = part.table.columns != self._columns
             for chunk in part.table.chunks():
                 part.file.verify_unchanged()
-                yield self._reordered(chunk) if reorder else chunk
+                yield self._shaped(chunk, part.table.columns)
         self.verify_unchanged()
 
     def digest(self) -> str:
@@ -90,13 +111,43 @@ class TableSource:
         for file in self._files:
             file.verify_unchanged()
 
-    def _reordered(self, chunk: Chunk) -> Chunk:
+    def _shaped(self, chunk: Chunk, columns: tuple[str, ...]) -> Chunk:
+        """`chunk` with the columns of the whole source, in their order."""
+        if self._unescape:
+            chunk = Chunk(chunk.file, unescaped(chunk.rows, columns), unescaped(chunk.held, columns))
+        if columns == self._columns:
+            return chunk
+        file = pl.lit(chunk.file.replace("\\", "/").rpartition("/")[2])
+        cells = [
+            pl.col(name)
+            if name in columns
+            else (file if name == self._file_column else pl.lit(None, pl.String)).alias(name)
+            for name in self._columns
+        ]
         return Chunk(
             chunk.file,
-            chunk.rows.select("row", *self._columns),
-            chunk.held.select("row", "code", "reason", *self._columns),
+            chunk.rows.select("row", *cells),
+            chunk.held.select("row", "code", "reason", *cells),
             chunk.plain,
         )
+
+
+def _free(name: str | None, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """`name` as a further column, if there is to be one."""
+    if name is None:
+        return ()
+    if name in columns or name in RESERVED or not name.strip():
+        raise SourceError(
+            f"the file can't be told in a column {name!r}",
+            why="the source has a column of that name" if name in columns else "the name has another meaning",
+            fix='file_column = "export file"',
+            code="file-column",
+        )
+    return (name,)
+
+
+def _all_columns(parts: Sequence[Part]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in parts for name in part.table.columns))
 
 
 def _common_columns(parts: Sequence[Part]) -> tuple[str, ...]:
@@ -108,7 +159,8 @@ def _common_columns(parts: Sequence[Part]) -> tuple[str, ...]:
             raise SourceError(
                 f"{part.table.shown} has other columns than {first.shown}",
                 why="; ".join(_difference(extra, "more") + _difference(missing, "missing")),
-                fix='export them alike, or take the newest only: pick = "newest"',
+                fix='export them alike, or take the newest only: pick = "newest"; or, where they belong '
+                'together all the same: columns = "union"',
                 code="columns-differ",
             )
     return first.columns

@@ -267,3 +267,32 @@ def test_an_explicit_format_is_a_promise_the_bytes_must_keep(sources: "Sources")
     assert error.code == "format"
     assert error.what == "contacts.csv is not parquet"
     assert error.why == "by its bytes it is csv"
+
+
+def test_files_that_belong_together_may_have_different_columns(sources: "Sources") -> None:
+    sources.write("a.csv", "Email,City\na@example.com,Ulm\n")
+    sources.write("b.csv", "Left,Email\nyes,b@example.com\nshort\n")
+
+    read = sources.read("*.csv", pick="all", columns="union", file_column="export file")
+
+    assert read.columns == ("Email", "City", "Left", "export file")
+    assert read.rows == [("a@example.com", "Ulm", None, "a.csv"), ("b@example.com", None, "yes", "b.csv")]
+    assert read.held_cells == [(None, None, "short", "b.csv")]
+
+
+@pytest.mark.parametrize("name", ["Email", "row", " "])
+def test_the_column_that_tells_the_file_needs_a_name_of_its_own(sources: "Sources", name: str) -> None:
+    path = sources.write("a.csv", "Email,City\na@example.com,Ulm\n")
+
+    assert sources.refusal(path, file_column=name).code == "file-column"
+
+
+def test_entities_in_cells_become_characters_where_that_is_asked_for(sources: "Sources") -> None:
+    rows = "a@example.com,&quot;Acme&quot; &amp;amp; Co&#33;,?a=1&copy=2\nb@example.com,&nope; &,&#x41;\n"
+    path = sources.write("a.csv", "Email,Company,Link\n" + rows)
+
+    assert sources.read(path).rows[0][1] == "&quot;Acme&quot; &amp;amp; Co&#33;"
+    assert sources.read(path, unescape_html=True).rows == [
+        ("a@example.com", '"Acme" &amp; Co!', "?a=1&copy=2"),
+        ("b@example.com", "&nope; &", "A"),
+    ]
