@@ -141,6 +141,12 @@ def source_of(job: Job, base: Path) -> Source:
             separator=written.separator,
             pick=written.pick,
             skip_rows=written.skip_rows,
+            sheet=written.sheet,
+            member=written.member,
+            footer_texts=tuple(written.footer),
+            unescape_html=written.unescape_html,
+            columns=written.columns,
+            file_column=written.file_column,
         )
     )
 
@@ -461,6 +467,7 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         "requests": view["requests"],
         "minutes": round(view["estimate"] / 60, 1),
         "variables_to_create": [variable.name for variable in prepared.facts.variables],
+        "questions": list(prepared.facts.questions),
         "paths": {"run": str(prepared.plan.folder), "errors": str(prepared.plan.folder / ERRORS_FILE)},
     }
     return Planned(prepared, document, view)

@@ -80,7 +80,7 @@ ENTRIES: tuple[Entry, ...] = (
     _held(
         "email-several",
         "several addresses in one cell",
-        'keep one in the CRM, or say which counts: columns.email = { column = "…", several = "first" }',
+        'keep one in the CRM, or say which count: columns.email = { column = "…", several = "first" }, or "all"',
     ),
     _held("email-exchange", "an Exchange path of Outlook (/o=…), not an address", "export the SMTP address instead"),
     _held("email-placeholder", "a placeholder stands where the address should be", _FIX_IN_CRM),
@@ -139,7 +139,11 @@ ENTRIES: tuple[Entry, ...] = (
         "duplicate", "another row of the source is the same contact, and was taken", "remove one of the two in the CRM"
     ),
     _held("rule", "a [[job.hold]] rule of the config holds the row", "nothing to do: this is what the rule is for"),
-    _held("opted-out", "the CRM says the contact opted out", "nothing to do"),
+    _held(
+        "opted-out",
+        "the CRM says the person opted out, and the list is not known to have them",
+        'nothing to do; to have such people on the list as unsubscribed: opted_out = "record" in the [[job]]',
+    ),
     _held("deleted", "the CRM says the record is deleted", "nothing to do"),
     _held(
         "suppressed",

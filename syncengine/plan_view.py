@@ -33,7 +33,7 @@ def view_plan(
         "rows": facts.rows,
         "columns": len(prepared.columns),
         "facts": [f"{name}: {value}" for name, value in prepared.source["facts"].items()],
-        "warnings": [*prepared.source["warnings"], *_leaver_notes(prepared)],
+        "warnings": [*prepared.source["warnings"], *facts.questions, *_leaver_notes(prepared)],
         "known": facts.known,
         "synced": synced,
         "why": list(why),

@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
-from syncengine.config.model import ActiveColumn, EmailColumn, Job, VariableTable
+from syncengine.config.model import ActiveColumn, EmailColumn, Hold, Job, VariableTable
 from syncengine.errors import ConfigError, SourceError
 from syncengine.frames import FINGERPRINT_SCHEME
 from syncengine.model import Variable, VariableType
-from syncengine.normalise.mapping import ActiveRule, EmailRule, HoldRule, VariableRule
+from syncengine.normalise.mapping import ActiveRule, EmailRule, HoldRule, Several, VariableRule
 from syncengine.normalise.mapping import Mapping as RowMapping
-from syncengine.normalise.names import choose_names
+from syncengine.normalise.names import choose_names, names_a_phone
 from syncengine.ports import Source
 from syncengine.prepare import Understood
+from syncengine.spread_rows import SpreadRows
 
 IGNORED_PREFIX = "#"  #: columns we put into files for people, and do not read back
 
@@ -34,7 +35,10 @@ def understand(
         name=columns.name,
         key=None if job.key == "email" else job.key,
         winner=job.duplicates,
-        holds=tuple(HoldRule(rule.column, tuple(rule.is_ or ()), rule.not_empty) for rule in job.hold),
+        holds=tuple(_condition(rule, "rule") for rule in job.hold),
+        opt_outs=tuple(_condition(rule, "opted-out") for rule in job.opt_out),
+        opted_out=job.opted_out,
+        sentinels=tuple(job.sentinels),
     )
     _refuse_missing(job, source, mapping.columns())
     rules, chosen = _variables(job, source, mapping.columns(), names)
@@ -42,7 +46,33 @@ def understand(
     _refuse_missing(job, source, mapping.columns())
     digest = _digest(job, mapping)  # of what is configured: a type decided by the first run is no change in the second
     typed = replace(mapping, variables=tuple(_typed(rule, variables) for rule in rules))
-    return Understood(source, typed, digest, _as_json(mapping)), chosen
+    return Understood(_spread(job, source, typed.email), typed, digest, _as_json(mapping)), chosen
+
+
+def _spread(job: Job, source: Source, email: EmailRule) -> Source:
+    """The source with a row for each address of a cell, where the config wants all of them."""
+    if email.several is not Several.ALL:
+        return source
+    if job.key != "email":
+        raise ConfigError(
+            f'the job "{job.name}" can\'t take all addresses of a cell',
+            why=f'its contacts are identified by the column "{job.key}", so that each can have one address only',
+            fix='several = "first", or key = "email"',
+            code="several-addresses",
+        )
+    return SpreadRows(source, email.columns)
+
+
+def _condition(rule: Hold, code: str) -> HoldRule:
+    return HoldRule(
+        rule.column,
+        tuple(rule.is_ or ()),
+        rule.not_empty,
+        code,
+        none_of=tuple(rule.is_not or ()),
+        like=tuple(rule.like or ()),
+        yes=rule.yes,
+    )
 
 
 def _email(written: str | list[str] | EmailColumn) -> EmailRule:
@@ -76,7 +106,7 @@ def _variables(
         positions = [source.columns.index(name) + 1 for name in others]
         choices = choose_names(others, stored=names, explicit={}, positions=positions)
         chosen = {choice.column: choice.name for choice in choices}
-        rules = [VariableRule(name, column) for column, name in chosen.items()]
+        rules = [VariableRule(name, column, phone=names_a_phone(column, name)) for column, name in chosen.items()]
     else:
         tables = {
             name: VariableTable(column=written) if isinstance(written, str) else written
@@ -87,11 +117,15 @@ def _variables(
         explicit = {table.column: name for name, table in tables.items()}
         choose_names(columns, stored=names, explicit=explicit)  # for its checks: reserved names, names too alike
         chosen = explicit
-        rules = [
-            VariableRule(name, table.column, table.type, tuple(table.formats), table.empty, table.on_error)
-            for name, table in tables.items()
-        ]
+        rules = [_rule(name, table) for name, table in tables.items()]
     return tuple(rules), chosen
+
+
+def _rule(name: str, table: VariableTable) -> VariableRule:
+    told = names_a_phone(table.column, name) and table.type is not VariableType.DATE
+    phone = told if table.phone is None else table.phone
+    formats = tuple(table.formats)
+    return VariableRule(name, table.column, table.type, formats, table.empty, table.on_error, phone)
 
 
 def _typed(rule: VariableRule, known: Mapping[str, Variable]) -> VariableRule:

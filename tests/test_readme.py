@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from syncengine.cli.main import VERBS
-from syncengine.config.model import Account, Columns, Guard, Hold, Instance, Job, Mirror, State
+from syncengine.config.model import (
+    Account,
+    Columns,
+    Guard,
+    Hold,
+    Instance,
+    Job,
+    Mirror,
+    SourceTable,
+    State,
+)
 from syncengine.report import EXIT_CODES
 
 ROOT = Path(__file__).parents[1]
@@ -60,9 +70,9 @@ def test_every_verb_is_told_and_helps(verb: str) -> None:
 def test_every_setting_is_told() -> None:
     settings = [
         field.alias or name
-        for model in (Account, Instance, State, Job, Columns, Mirror, Guard, Hold)
+        for model in (Account, Instance, State, Job, SourceTable, Columns, Mirror, Guard, Hold)
         for name, field in model.model_fields.items()
-        if name not in {"api", "columns", "variables", "mirror", "guard", "hold"}
+        if name not in {"api", "columns", "variables", "mirror", "guard", "hold", "opt_out"}
     ]
 
     assert [name for name in settings if f"`{name}`" not in README] == []

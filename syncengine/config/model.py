@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from syncengine.model import Consent, Mode, OnMissing, VariableType
-from syncengine.normalise.mapping import Empty, OnError, Several, Winner
+from syncengine.normalise.mapping import Empty, OnError, OptedOut, Several, Winner
 
 Names = Annotated[list[str], Field(min_length=1)]
 
@@ -150,6 +150,12 @@ class SourceTable(Section):
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     pick: Literal["newest", "all"] = "newest"
     skip_rows: Annotated[int, Field(ge=0)] = 0
+    sheet: str | None = None
+    member: str | None = None
+    footer: list[str] = []
+    unescape_html: bool = False
+    columns: Literal["same", "union"] = "same"
+    file_column: str | None = None
 
 
 class EmailColumn(Section):
@@ -183,6 +189,7 @@ class VariableTable(Section):
     formats: list[str] = []
     empty: Annotated[Empty, Field(strict=False)] = Empty.CLEAR
     on_error: Annotated[OnError, Field(strict=False)] = OnError.HOLD
+    phone: bool | None = None  #: None: told by its name
 
 
 class Mirror(Section):
@@ -201,16 +208,22 @@ class Guard(Section):
 
 
 class Hold(Section):
-    """[[job.hold]]: rows not to send."""
+    """[[job.hold]]: rows not to send. [[job.opt_out]]: people who are not subscribed."""
 
     column: str
     is_: Annotated[list[str] | None, Field(alias="is")] = None
+    is_not: list[str] | None = None
+    like: Names | None = None
     not_empty: bool = False
+    yes: bool = False
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.is_ is not None) == self.not_empty:
-            raise ValueError("needs either is = [...] or not_empty = true")
+    def _exactly_one(self) -> Self:
+        given = [self.is_ is not None, self.is_not is not None, self.like is not None, self.not_empty, self.yes]
+        if sum(given) != 1:
+            raise ValueError(
+                "needs either is = [...] or one of is_not = [...], like = [...], not_empty = true, yes = true"
+            )
         return self
 
 
@@ -229,6 +242,9 @@ class Job(Section):
     mirror: Mirror = Mirror()
     guard: Guard = Guard()
     hold: list[Hold] = []
+    opt_out: list[Hold] = []
+    opted_out: Annotated[OptedOut, Field(strict=False)] = OptedOut.HOLD
+    sentinels: list[str] = []
 
     @field_validator("variables")
     @classmethod

@@ -26,15 +26,22 @@ class OnError(StrEnum):
 
 
 class Several(StrEnum):
-    """What becomes of a cell with several addresses: the row is held, or the first address counts."""
+    """What becomes of a cell with several addresses: the row is held, the first address counts, or each is a contact.
+
+    `all` is done before rows are normalised (see `spread_rows`): here each row has one address already.
+    """
 
     HOLD = "hold"
     FIRST = "first"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class EmailRule:
-    """Columns that may hold the address, best first: the first that is not empty counts."""
+    """Columns that may hold the address, best first: the first with an address that may be sent counts.
+
+    Where none has one, the first that is not empty says why the row is held.
+    """
 
     columns: tuple[str, ...]
     several: Several = Several.HOLD
@@ -55,7 +62,10 @@ class ActiveRule:
 
 @dataclass(frozen=True, slots=True)
 class VariableRule:
-    """One variable of the list and the column it comes from. `type` None: decided by the values of this run."""
+    """One variable of the list and the column it comes from. `type` None: decided by the values of this run.
+
+    `phone`: a number that a spreadsheet has rounded (7.9E+10) does not fit.
+    """
 
     name: str
     column: str
@@ -63,6 +73,7 @@ class VariableRule:
     formats: tuple[str, ...] = ()
     empty: Empty = Empty.CLEAR
     on_error: OnError = OnError.HOLD
+    phone: bool = False
 
     @property
     def may_be_cleared(self) -> bool:
@@ -72,12 +83,31 @@ class VariableRule:
 
 @dataclass(frozen=True, slots=True)
 class HoldRule:
-    """Rows not to send: the column holds one of `values` (case and blanks aside), or is not empty."""
+    """A condition on a cell, case and blanks aside: rows that are not sent, or people who are not subscribed.
+
+    values      the cell is one of these
+    not_empty   there is something in it
+    none_of     it is none of these; an empty cell is `""`
+    like        it matches one of these globs (`unsubscribed_*`)
+    yes         it says yes, in any language; a word that is neither yes nor no holds the row, an empty cell is a no
+
+    Exactly one of the five is given.
+    """
 
     column: str
     values: tuple[str, ...] = ()
     not_empty: bool = False
     code: str = "rule"
+    none_of: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    yes: bool = False
+
+
+class OptedOut(StrEnum):
+    """What becomes of people who opted out and whom the list is not known to have: held, or added as unsubscribed."""
+
+    HOLD = "hold"
+    RECORD = "record"
 
 
 class Winner(StrEnum):
@@ -89,7 +119,11 @@ class Winner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """How rows become contacts. `key` None: the address identifies the contact."""
+    """How rows become contacts. `key` None: the address identifies the contact.
+
+    opt_outs    conditions under which a person is not subscribed, whatever `active` says
+    sentinels   what stands for an empty cell in variables, besides what stands for no date in dates
+    """
 
     email: EmailRule
     active: ActiveRule
@@ -98,6 +132,9 @@ class Mapping:
     variables: tuple[VariableRule, ...] = ()
     holds: tuple[HoldRule, ...] = ()
     winner: Winner = Winner.LAST
+    opt_outs: tuple[HoldRule, ...] = ()
+    opted_out: OptedOut = OptedOut.HOLD
+    sentinels: tuple[str, ...] = ()
 
     def columns(self) -> tuple[str, ...]:
         """Every source column that is read, each once."""
@@ -108,6 +145,7 @@ class Mapping:
             self.active.column,
             *(rule.column for rule in self.variables),
             *(rule.column for rule in self.holds),
+            *(rule.column for rule in self.opt_outs),
         ]
         return tuple(dict.fromkeys(column for column in named if column is not None))
 

@@ -18,7 +18,15 @@ from anyascii import anyascii
 
 from syncengine.errors import ConfigError
 
-__all__ = ["RESERVED_NAMES", "NameChoice", "NameCollision", "choose_names", "near_miss", "variable_name"]
+__all__ = [
+    "RESERVED_NAMES",
+    "NameChoice",
+    "NameCollision",
+    "choose_names",
+    "names_a_phone",
+    "near_miss",
+    "variable_name",
+]
 
 RESERVED_NAMES: Final = frozenset(
     {"email", "name", "active", "contact", "phonenumber", "userid", "externalid", "createdat"}
@@ -90,6 +98,18 @@ def _latin(word: str) -> Iterator[str]:
     letters = re.sub(r"[^a-z0-9]", "", anyascii(word).lower())
     for run in re.findall(r"[a-z]+|[0-9]", letters):
         yield _DIGITS[int(run)] if run.isdecimal() else run
+
+
+_PHONE_WORDS: Final = re.compile(
+    r"phone|mobile|mobil|cell|cellular|telephones?|telefon\w*|telefoon\w*|tel|fax|faks\w*|sms|whats|viber|handy|gsm|"
+    r"movil|celular|cellulare|portable|puhelin|mobilnyy|mob"
+)
+
+
+def names_a_phone(column: str, variable: str = "") -> bool:
+    """Whether a column or its variable is called like a phone number, in the languages of the CRMs we know."""
+    words = [word for text in (column, variable) for hump in _humps(text) for word in _latin(hump)]
+    return any(_PHONE_WORDS.fullmatch(word) for word in words)
 
 
 # The choice ----------------------------------------------------------------------------------------------------------

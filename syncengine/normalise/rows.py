@@ -1,8 +1,10 @@
 """Raw rows → what each asks for, or why it is held. Pure: frames in, frames out.
 
 A held row keeps its first fault only, in this order: empty row, hold rules, control characters, id, address,
-subscription, dates. Nothing is repaired silently and nothing is given a default.
+subscription, dates, phone numbers. Nothing is repaired silently and nothing is given a default.
 """
+
+from collections.abc import Callable, Iterable
 
 import polars as pl
 import polars_hash  # noqa: F401  # registers the namespace `nchash`
@@ -27,7 +29,16 @@ from syncengine.frames import (
 from syncengine.model import VariableType
 from syncengine.normalise.addresses import examine_addresses, split_addresses
 from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, HoldRule, Mapping, OnError, Several, VariableRule
-from syncengine.normalise.values import boolean, control_characters, date, inverted_boolean, text
+from syncengine.normalise.values import (
+    DATE_SENTINELS,
+    blank_sentinels,
+    boolean,
+    control_characters,
+    date,
+    inverted_boolean,
+    scientific_phone,
+    text,
+)
 
 MAX_KEY = 512  #: characters of an id
 
@@ -47,9 +58,9 @@ def normalise(rows: pl.LazyFrame, mapping: Mapping, *, columns: tuple[str, ...],
         rows.with_columns(pl.struct(_cell(column).alias(column) for column in columns).alias(SOURCE))
         .with_columns(
             _examined(mapping.email).alias("examined"),
-            _active(mapping.active).alias(ACTIVE),
+            _subscribed(mapping).alias(ACTIVE),
             (text(_cell(mapping.name)) if mapping.name else pl.lit(None, pl.String)).alias(NAME),
-            *(_value(rule).alias(variable_column(rule.name)) for rule in variables),
+            *(_value(rule, mapping.sentinels).alias(variable_column(rule.name)) for rule in variables),
         )
         .with_columns(
             pl.col("examined").struct.field(EMAIL),
@@ -109,10 +120,27 @@ def hash_of(expression: pl.Expr) -> pl.Expr:
 
 
 def _examined(rule: EmailRule) -> pl.Expr:
-    cell = pl.coalesce([text(_cell(column)) for column in rule.columns])
-    if rule.several is Several.FIRST:
+    cells = [text(_cell(column)) for column in rule.columns]
+    first = _judged(pl.coalesce(cells), rule.several)
+    if len(cells) == 1:
+        return first
+    each = [_judged(cell, rule.several) for cell in cells]
+    usable = [pl.when(address.struct.field(CODE).is_null()).then(address) for address in each]
+    return pl.coalesce([*usable, first])
+
+
+def _judged(cell: pl.Expr, several: Several) -> pl.Expr:
+    if several is Several.FIRST:
         cell = cell.map_batches(lambda cells: split_addresses(cells).list.first(), return_dtype=pl.String)
     return cell.map_batches(lambda cells: examine_addresses(cells).to_struct(), return_dtype=_ADDRESS)
+
+
+def _subscribed(mapping: Mapping) -> pl.Expr:
+    """What `active` says, and false for whoever opted out, be the cell of `active` readable or not."""
+    if not mapping.opt_outs:
+        return _active(mapping.active)
+    left = pl.any_horizontal(_met(rule, text(_cell(rule.column))) for rule in mapping.opt_outs)
+    return _active(mapping.active) & ~left
 
 
 def _active(rule: ActiveRule) -> pl.Expr:
@@ -125,10 +153,58 @@ def _active(rule: ActiveRule) -> pl.Expr:
     return pl.when(cell.is_null()).then(pl.lit(rule.empty != rule.invert)).otherwise(answer)
 
 
-def _value(rule: VariableRule) -> pl.Expr:
+def _filled(rule: VariableRule, sentinels: tuple[str, ...]) -> pl.Expr:
+    """The cell of a variable, null where it is empty or says so in words."""
     cell = text(_cell(rule.column))
-    value = date(cell, rule.formats) if rule.type is VariableType.DATE else cell
-    return value.fill_null("") if rule.empty is Empty.SEND and rule.type is not VariableType.DATE else value
+    if rule.type is VariableType.DATE:
+        return blank_sentinels(cell, DATE_SENTINELS.union(sentinels))
+    return blank_sentinels(cell, sentinels) if sentinels else cell
+
+
+def _value(rule: VariableRule, sentinels: tuple[str, ...]) -> pl.Expr:
+    cell = _filled(rule, sentinels)
+    if rule.type is VariableType.DATE:
+        return date(cell, rule.formats)
+    if rule.phone:
+        cell = pl.when(~scientific_phone(cell)).then(cell)
+    return cell.fill_null("") if rule.empty is Empty.SEND else cell
+
+
+# -- conditions -------------------------------------------------------------------------------------------------------
+
+
+def _met(rule: HoldRule, cell: pl.Expr) -> pl.Expr:
+    """Whether `cell` (trimmed, null where empty) meets `rule`; never null."""
+    folded = cell.str.to_lowercase()
+    if rule.not_empty:
+        return cell.is_not_null()
+    if rule.yes:
+        return ~inverted_boolean(cell).fill_null(value=True)
+    if rule.like:
+        return folded.str.contains("|".join(map(_glob, _folded(rule.like)))).fill_null(value=False)
+    if rule.none_of:
+        return ~folded.fill_null("").is_in(_folded(rule.none_of))
+    return folded.is_in(_folded(rule.values)).fill_null(value=False)
+
+
+def _glob(pattern: str) -> str:
+    """A glob of `*` and `?` as a regex of polars; fnmatch's own translation uses what its engine does not have."""
+    literal = pl.escape_regex(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return f"^(?s:{literal})$"
+
+
+def _folded(words: Iterable[str]) -> list[str]:
+    return [word.strip().lower() for word in words]
+
+
+def opted_out(rules: tuple[HoldRule, ...], cell: Callable[[str], pl.Expr]) -> pl.Expr:
+    """Why a row's person opted out, for people; null where nothing says so. `cell` gives the cell of a column."""
+    told = [pl.when(_met(rule, text(cell(rule.column)))).then(_said(rule, text(cell(rule.column)))) for rule in rules]
+    return pl.coalesce([*told, pl.lit(None, pl.String)])
+
+
+def _said(rule: HoldRule, cell: pl.Expr) -> pl.Expr:
+    return pl.format(f"{_braced(rule.column)} is {{}}", _shown(cell.fill_null("")))
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------
@@ -148,7 +224,9 @@ def _fault(mapping: Mapping, columns: tuple[str, ...], *, plain: bool) -> pl.Exp
         *(_key_faults(mapping.key) if mapping.key else []),
         _when(address.field(CODE).is_not_null(), address.field(CODE), address.field(REASON)),
         *(_active_faults(mapping.active) if mapping.active.column else []),
-        *(_date_fault(rule) for rule in mapping.variables if _holds_on_date(rule)),
+        *(_unreadable(rule) for rule in mapping.opt_outs if rule.yes),
+        *(_date_fault(rule, mapping.sentinels) for rule in mapping.variables if _holds_on_date(rule)),
+        *(_phone_fault(rule) for rule in mapping.variables if rule.phone and rule.on_error is OnError.HOLD),
     ]
     return pl.coalesce(faults)
 
@@ -160,11 +238,7 @@ def _when(condition: pl.Expr, code: str | pl.Expr, reason: pl.Expr) -> pl.Expr:
 
 def _held_by(rule: HoldRule) -> pl.Expr:
     cell = text(_cell(rule.column))
-    wanted = [value.strip().casefold() for value in rule.values]
-    condition = cell.is_not_null() if rule.not_empty else cell.str.to_lowercase().is_in(wanted)
-    return _when(
-        condition.fill_null(value=False), rule.code, pl.format(f"{_braced(rule.column)} is {{}}", _shown(cell))
-    )
+    return _when(_met(rule, cell), rule.code, _said(rule, cell))
 
 
 def _control_characters(mapping: Mapping) -> pl.Expr:
@@ -192,25 +266,42 @@ def _active_faults(rule: ActiveRule) -> list[pl.Expr]:
     cell = text(_cell(column))
     return [
         _when(pl.col(ACTIVE).is_null() & cell.is_null(), "active-empty", pl.lit(f"{column} is empty")),
-        _when(
-            pl.col(ACTIVE).is_null(),
-            "active-unreadable",
-            pl.format(f"{_braced(column)}: {{}} is neither yes nor no", _shown(cell)),
-        ),
+        _when(pl.col(ACTIVE).is_null(), "active-unreadable", _neither(column, cell)),
     ]
+
+
+def _unreadable(rule: HoldRule) -> pl.Expr:
+    """A yes-or-no column of opt-outs with another word in it: nobody is subscribed on a guess."""
+    cell = text(_cell(rule.column))
+    return _when(
+        cell.is_not_null() & inverted_boolean(cell).is_null(), "active-unreadable", _neither(rule.column, cell)
+    )
+
+
+def _neither(column: str, cell: pl.Expr) -> pl.Expr:
+    return pl.format(f"{_braced(column)}: {{}} is neither yes nor no", _shown(cell))
 
 
 def _holds_on_date(rule: VariableRule) -> bool:
     return rule.type is VariableType.DATE and rule.on_error is OnError.HOLD
 
 
-def _date_fault(rule: VariableRule) -> pl.Expr:
-    cell = text(_cell(rule.column))
+def _date_fault(rule: VariableRule, sentinels: tuple[str, ...]) -> pl.Expr:
+    cell = _filled(rule, sentinels)
     formats = " or ".join(("YYYY-MM-DD", *rule.formats))
     return _when(
         cell.is_not_null() & pl.col(variable_column(rule.name)).is_null(),
         "date-unreadable",
         pl.format(f"{_braced(rule.column)}: {{}} is no date ({_braced(formats)})", _shown(cell)),
+    )
+
+
+def _phone_fault(rule: VariableRule) -> pl.Expr:
+    cell = text(_cell(rule.column))
+    return _when(
+        scientific_phone(cell).fill_null(value=False),
+        "phone-scientific",
+        pl.format(f"{_braced(rule.column)}: {{}} is a rounded number, its digits are lost", _shown(cell)),
     )
 
 

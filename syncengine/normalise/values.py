@@ -213,9 +213,11 @@ def date(cell: pl.Expr, formats: Sequence[str]) -> pl.Expr:
     in the years 1000 to 9999. `formats` are strptime's, with %d %m %Y %b %B (English) %H %I %M %S .%f %p %z %%.
     Surrounding `BLANKS` do not matter.
 
-    Raises ConfigError (`date-format`) for a format without day, month or four-digit year, or with another directive.
+    Raises ConfigError (`date-format`) for a format without day, month or four-digit year, or with another directive,
+    and for formats that are day first and month first: 03/04/2025 would be either, by the order of the list.
     A two-digit year is refused: 12.05.45 is a birthday to one reader and a deadline to the next.
     """
+    _refuse_rivals(formats)
     trimmed = cell.str.strip_chars(BLANKS)
     return pl.coalesce(_iso(trimmed), *(_declared(trimmed, format_) for format_ in formats))
 
@@ -269,6 +271,18 @@ def _check_format(format_: str, parts: Sequence[str]) -> None:
         fix='write it like formats = ["%d.%m.%Y", "%d.%m.%Y %H:%M:%S"]; ISO dates (2024-05-31) need no format',
         code="date-format",
     )
+
+
+def _refuse_rivals(formats: Sequence[str]) -> None:
+    for pair in _RIVALS:
+        found = [next((one for one in formats if one.startswith(day)), "") for day in pair]
+        if all(found):
+            raise ConfigError(
+                f"{found[0]!r} and {found[1]!r} can not both be the formats of one column",
+                why="they read 03/04/2025 as different days, and which of them wins would be chance",
+                fix=f'keep the one the file is in: formats = ["{found[0]}"]',
+                code="date-format",
+            )
 
 
 # What format is a column in? -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from syncengine.errors import InternalError
 from syncengine.model import Mode, OnMissing, Op, Variable, VariableType
 from syncengine.planning.changes import Comparison, Intent, Memory, compare, depart
 from syncengine.planning.facts import PlanFacts
+from syncengine.planning.questions import date_questions
 from syncengine.planning.survey import Survey, survey
 from syncengine.ports import PlanSink, Source
 from syncengine.snapshot import Snapshot
@@ -53,8 +54,8 @@ def make_plan(
     partitions = partitions_for(source.describe().size)
     aside, claims_aside = Spill(scratch / "rows", partitions), Spill(scratch / "claims", partitions)
     try:
-        found = survey(source, intent.mapping, snapshot, aside, out, pulse)
         watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
+        found = survey(source, intent.mapping, snapshot, aside, out, pulse, undecided=watched)
         compared = compare(
             aside, found, snapshot, memory, intent, out, watch=watched, claims_aside=claims_aside, pulse=pulse
         )
@@ -75,6 +76,7 @@ def make_plan(
         gone=gone,
         spared=spared,
         dates={name: (share.filled, share.dates) for name, share in found.dates.items()},
+        questions=tuple(date_questions(intent.mapping.variables, found.evidence, watched)),
     )
     if not facts.adds_up:
         raise InternalError("the plan does not account for every row", why=repr(facts))

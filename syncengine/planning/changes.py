@@ -22,11 +22,12 @@ from syncengine.frames import (
     OP,
     REASON,
     REPLACES,
+    SOURCE,
     VARIABLES,
 )
 from syncengine.model import Consent, Mode, Op
-from syncengine.normalise.mapping import Mapping
-from syncengine.normalise.rows import hash_of
+from syncengine.normalise.mapping import Mapping, OptedOut
+from syncengine.normalise.rows import hash_of, opted_out
 from syncengine.planning.claimants import Claimants
 from syncengine.planning.survey import HELD_COLUMNS, Survey
 from syncengine.ports import Forgotten, PlanSink
@@ -188,6 +189,7 @@ class _Comparer:
         """Hold what the mode or the consent of the person forbids."""
         changes = self.without(changes, self.erased(changes))
         changes = self.without(changes, self.suppressed(changes))
+        changes = self.without(changes, self.opted_out(changes))
         match self.intent.mode:
             case Mode.UPDATE:
                 unknown = pl.col(OP) == Op.ADD.value
@@ -206,6 +208,18 @@ class _Comparer:
     def suppressed(self, changes: pl.DataFrame) -> pl.DataFrame:
         off = pl.col(ADDRESS).is_in(self.memory.off.implode())
         return _held_as(changes, "suppressed", ~pl.col(KNOWN) & off)
+
+    def opted_out(self, changes: pl.DataFrame) -> pl.DataFrame:
+        """Strangers who opted out. Whom the list has is sent as unsubscribed instead, and whom it may have: a request
+        whose answer is still out may have put them there.
+        """
+        mapping = self.intent.mapping
+        if not mapping.opt_outs or mapping.opted_out is OptedOut.RECORD:
+            return changes.clear().with_columns(pl.lit("").alias(CODE), pl.lit("").alias(REASON))
+        reason = opted_out(mapping.opt_outs, pl.col(SOURCE).struct.field)
+        strangers = changes.filter(~pl.col(KNOWN)).join(self.memory.doubtful.select(KEY), on=KEY, how="anti")
+        told = strangers.with_columns(pl.lit("opted-out").alias(CODE), reason.alias(REASON))
+        return told.filter(pl.col(REASON).is_not_null())
 
     def settle_claims(self) -> None:
         """Decide who may have the address they want, and let them go on."""

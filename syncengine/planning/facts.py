@@ -25,6 +25,7 @@ class PlanFacts:
     gone: int = 0
     spared: str = ""
     dates: Mapping[str, tuple[int, int]] = field(default_factory=dict)  #: variable → (cells filled, of which ISO dates)
+    questions: tuple[str, ...] = ()  #: what only a person can tell, with the lines to paste
 
     @property
     def held_total(self) -> int:
@@ -52,4 +53,5 @@ class PlanFacts:
     def from_json(cls, content: Mapping[str, Any]) -> "PlanFacts":
         variables = tuple(Variable(one["name"], VariableType(one["type"])) for one in content["variables"])
         dates = {name: (filled, dates) for name, (filled, dates) in content["dates"].items()}
-        return cls(**{**content, "variables": variables, "dates": dates})
+        questions = tuple(content.get("questions", ()))
+        return cls(**{**content, "variables": variables, "dates": dates, "questions": questions})

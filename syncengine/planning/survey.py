@@ -5,7 +5,7 @@ its rows, whatever they say: which of them counts is decided where they meet (se
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from syncengine.frames import (
 )
 from syncengine.normalise.mapping import Mapping
 from syncengine.normalise.rows import normalise
-from syncengine.normalise.values import is_iso_date
+from syncengine.normalise.values import DateEvidence, date_evidence, is_iso_date
 from syncengine.ports import Chunk, Source
 from syncengine.snapshot import UNKNOWN, Snapshot
 from syncengine.spill import Spill
@@ -37,6 +37,7 @@ HELD_COLUMNS = (ORDINAL, ROW, KEY, EMAIL, CODE, REASON, SOURCE)
 SEVERAL_FILES = "source file"  #: column added behind the source's own where rows come from several files
 
 _UNSEEN, _SEEN_HELD, _SAME, _ASIDE = 0, 1, 2, 3
+_EVIDENCE_ROWS = 100_000  #: rows whose cells are asked whether they are dates; one look costs 0.1 s for ten columns
 _CONSENT_CODES = ("rule", "opted-out", "deleted", "active-empty", "active-unreadable")
 
 
@@ -74,16 +75,25 @@ class Survey:
     same: int = 0
     held: Counter[str] = field(default_factory=Counter)
     dates: dict[str, DateShare] = field(default_factory=dict)
+    evidence: dict[str, DateEvidence] = field(default_factory=dict)
 
 
 def survey(
-    source: Source, mapping: Mapping, snapshot: Snapshot, aside: Spill, out: HeldRows, pulse: Callable[[], None]
+    source: Source,
+    mapping: Mapping,
+    snapshot: Snapshot,
+    aside: Spill,
+    out: HeldRows,
+    pulse: Callable[[], None],
+    *,
+    undecided: Collection[str] = (),
 ) -> Survey:
     """Read `source` once. Rows to compare go to `aside`, held ones to `out`. `pulse` is called with each chunk.
 
+    `undecided` names variables the list does not have yet: for these the survey tells what dates they may hold.
     Raises SourceError, at the latest at the end if the source changed while it was read, and what `pulse` raises.
     """
-    work = _Surveyor(mapping, snapshot, aside, out)
+    work = _Surveyor(mapping, snapshot, aside, out, undecided)
     for chunk in source.chunks():
         pulse()
         work.take(chunk, source.columns, several=len(source.describe().files) > 1)
@@ -96,8 +106,11 @@ def survey(
 class _Surveyor:
     """The pass itself: the state of each position of the snapshot, and the counters."""
 
-    def __init__(self, mapping: Mapping, snapshot: Snapshot, aside: Spill, out: HeldRows) -> None:
+    def __init__(
+        self, mapping: Mapping, snapshot: Snapshot, aside: Spill, out: HeldRows, undecided: Collection[str]
+    ) -> None:
         self.mapping = mapping
+        self.undecided = [rule.name for rule in mapping.variables if rule.type is None and rule.name in undecided]
         self.snapshot = snapshot
         self.aside = aside
         self.out = out
@@ -112,6 +125,8 @@ class _Surveyor:
         rows = normalise(raw.lazy(), self.mapping, columns=columns, plain=chunk.plain).collect()
         if not chunk.held.is_empty():
             self.hold(_held_in_reading(chunk, columns, self.result.rows + rows.height, several=several))
+        if self.result.rows < _EVIDENCE_ROWS:
+            self.look_for_dates(rows)
         self.result.rows += rows.height + chunk.held.height
         self.count_dates(rows)
         sound = pl.col(CODE).is_null()
@@ -147,6 +162,11 @@ class _Surveyor:
             share = self.result.dates.setdefault(name, DateShare())
             share.filled += more_filled
             share.dates += more_dates
+
+    def look_for_dates(self, rows: pl.DataFrame) -> None:
+        for name in self.undecided:
+            found = date_evidence(rows[variable_column(name)])
+            self.result.evidence[name] = self.result.evidence.get(name, DateEvidence()) + found
 
     def recognise(self, rows: pl.DataFrame) -> None:
         if not self.snapshot.size:
