@@ -1,4 +1,15 @@
+import os
+from collections.abc import Iterator
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """The program tightens the umask of its process; here many tests share one."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
