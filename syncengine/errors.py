@@ -3,16 +3,19 @@
     SyncEngineError
     ├── ConfigError         a setting; fix it and run again                        exit 2
     ├── SourceError         the file; fix it and run again                         exit 2
+    ├── RequestError        an argument of a request, named; it was not sent       exit 2
     ├── GuardError          a brake stopped the run before anything was sent       exit 5
     ├── LockError           another run is at work                                 exit 6
     ├── DestinationError    the service
     │   ├── RefusedError        token, list or permission refused: stop at once    exit 4
+    │   ├── RejectedError       this one request was refused, in the service's words   exit 3
     │   └── UnavailableError    no usable answer for too long, or budget spent     exit 7
+    │       └── OutcomeUnknownError   the request may have been carried out        exit 7
     ├── StateError          the state can't be trusted or written                  exit 8
     ├── InterruptedRunError stopped by a signal, checkpoint saved                  exit 130 / 143
     └── InternalError       a bug of ours                                          exit 1
 
-What the service says about single contacts is never an exception: it is an outcome (see `model`).
+What the service says about single contacts of a sync is never an exception: it is an outcome (see `model`).
 """
 
 from typing import ClassVar
@@ -24,7 +27,10 @@ __all__ = [
     "InternalError",
     "InterruptedRunError",
     "LockError",
+    "OutcomeUnknownError",
     "RefusedError",
+    "RejectedError",
+    "RequestError",
     "SourceError",
     "StateError",
     "SyncEngineError",
@@ -70,6 +76,17 @@ class SourceError(SyncEngineError):
     default_code = "source"
 
 
+class RequestError(SyncEngineError):
+    """An argument of a request is wrong, so that it did not leave. `field` names it as the API does."""
+
+    exit_code = 2
+    default_code = "request"
+
+    def __init__(self, field: str, what: str, *, fix: str = "") -> None:
+        super().__init__(f"{field}: {what}", fix=fix)
+        self.field = field
+
+
 class GuardError(SyncEngineError):
     """A guard stopped the run before the first request."""
 
@@ -98,11 +115,41 @@ class RefusedError(DestinationError):
     default_code = "refused"
 
 
+class RejectedError(DestinationError):
+    """The service refused this request. `texts` are its own words, `fields` what it says of single fields."""
+
+    exit_code = 3
+    default_code = "rejected"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        texts: tuple[str, ...] = (),
+        fields: tuple[tuple[str, str], ...] = (),
+        request_id: str | None = None,
+        why: str = "",
+        fix: str = "",
+        code: str = "",
+        sent: str = "the service refused the request",
+    ) -> None:
+        super().__init__(what, why=why, fix=fix, code=code, sent=sent)
+        self.texts = texts
+        self.fields = fields
+        self.request_id = request_id
+
+
 class UnavailableError(DestinationError):
     """The service gave no usable answer for too long, or a budget was spent; the run can be resumed."""
 
     exit_code = 7
     default_code = "unavailable"
+
+
+class OutcomeUnknownError(UnavailableError):
+    """A request left and no usable answer came: it may have been carried out, and is not repeated by itself."""
+
+    default_code = "outcome-unknown"
 
 
 class StateError(SyncEngineError):

@@ -27,6 +27,7 @@ from syncengine.model import Fatal, NoAnswer
 from syncengine.redaction import Secret, scrub, scrub_bytes
 
 MAX_BODY: Final = 8 * 1024 * 1024  #: bytes of an answer, decompressed
+ANSWER_TOO_LARGE: Final = "the answer is larger than"  #: the beginning of the reason
 MAX_RETRY_AFTER: Final = 300.0  #: seconds; a longer wish is cut to this, asked again and obeyed again
 CONNECT_TIMEOUT: Final = 10.0  #: seconds
 
@@ -84,7 +85,9 @@ class Door:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         credential: Credential = access_token,
         secrets: tuple[Secret, ...] = (),
+        max_body: int = MAX_BODY,
     ) -> None:
+        self._max_body = max_body
         self._credential = credential
         self._secrets = (token, *secrets)
         self._base_url = base_url.rstrip("/")
@@ -143,9 +146,9 @@ class Door:
         headers = dict(self._credential(self._token.reveal()))
         content = None if body is None else body.encode()
         async with client.stream(method, self._base_url + path, content=content, headers=headers) as response:
-            content = await _read_capped(response)
+            content = await _read_capped(response, self._max_body)
             if content is None:
-                return NoAnswer(f"the answer is larger than {MAX_BODY // 1024**2} MiB", status=response.status_code)
+                return NoAnswer(f"{ANSWER_TOO_LARGE} {self._max_body // 1024**2} MiB", status=response.status_code)
             wait = _retry_after(response.headers.get("retry-after"), _date(response.headers.get("date")) or self._now())
             for secret in self._secrets:
                 content = scrub_bytes(content, secret)
@@ -164,15 +167,15 @@ class Door:
         )
 
 
-async def _read_capped(response: httpx.Response) -> bytes | None:
+async def _read_capped(response: httpx.Response, most: int) -> bytes | None:
     """The body, or None beyond the cap. Inflated by us, piece by piece: httpx would inflate first and count later."""
     inflater = _inflater(response.headers.get("content-encoding", "identity"))
     parts: list[bytes] = []
     size = 0
     async for raw in response.aiter_raw():
-        part = inflater.decompress(raw, MAX_BODY + 1 - size) if inflater else raw
+        part = inflater.decompress(raw, most + 1 - size) if inflater else raw
         size += len(part)
-        if size > MAX_BODY:
+        if size > most:
             return None
         parts.append(part)
     if inflater and not inflater.eof:

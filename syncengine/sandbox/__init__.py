@@ -7,7 +7,7 @@ Written from the API's own page, and of nothing else of syncengine: client and s
     with running(sandbox) as url: ...                                                            # on a real port
 """
 
-from syncengine.sandbox.account import DEFAULT_LIST, DEFAULT_TOKEN, Act, ContactEvent
+from syncengine.sandbox.account import DEFAULT_KEY, DEFAULT_LIST, DEFAULT_TOKEN, Act, ContactEvent
 from syncengine.sandbox.addresses import Normalisation
 from syncengine.sandbox.api import ConnectionDroppedError
 from syncengine.sandbox.behaviour import (
@@ -49,12 +49,14 @@ from syncengine.sandbox.faults import (
     Truncate,
     When,
 )
+from syncengine.sandbox.outbox import MessageAct
 from syncengine.sandbox.sandbox import Sandbox
 from syncengine.sandbox.scenarios import SCENARIOS, Scenario, described, scenario
 from syncengine.sandbox.serve import running, serve
 from syncengine.sandbox.watch import Overlap, Request
 
 __all__ = [
+    "DEFAULT_KEY",
     "DEFAULT_LIST",
     "DEFAULT_TOKEN",
     "SCENARIOS",
@@ -83,6 +85,7 @@ __all__ = [
     "Ids",
     "LateApply",
     "ListInErrors",
+    "MessageAct",
     "Normalisation",
     "OmittedActive",
     "Overlap",

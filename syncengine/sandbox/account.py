@@ -9,8 +9,10 @@ from syncengine.sandbox.behaviour import Behaviour
 from syncengine.sandbox.contacts import OUTSIDE, ContactList
 from syncengine.sandbox.contract import VariableType
 from syncengine.sandbox.fields import Fields, as_text
+from syncengine.sandbox.outbox import Message, Outbox
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  # public on purpose: it opens a server that holds nothing of value
+DEFAULT_KEY = "sandbox-key"
 DEFAULT_LIST = "5537ab2a08d241dc69326b19"
 DEFAULT_LIST_NAME = "Newsletter"
 
@@ -46,23 +48,15 @@ class ContactEvent(NamedTuple):
         }
 
 
-class Message(NamedTuple):
-    """A triggered mail that was sent."""
-
-    id: str
-    request: int
-    list_id: str
-    email: str
-    template_id: str
-
-
 class Account:
     """Tokens, lists, templates; with the behaviour, since that decides which addresses are the same.
 
-    tokens      those that are accepted
+    tokens      those that are accepted, also as the secret of the sending group
+    keys        of the sending group
     lists       by id
     templates   id → the variables it prints; a template that is not here prints none
-    messages    triggered mails, oldest first
+    outbox      mails that left, and what happened to them
+    epoch       Unix time at zero of the clock
     events      acts, oldest first: what webhooks would have told
     """
 
@@ -71,13 +65,20 @@ class Account:
         self.tokens = {DEFAULT_TOKEN, *tokens}
         self.lists: dict[str, ContactList] = {}
         self.templates: dict[str, tuple[str, ...]] = {}
-        self.messages: list[Message] = []
+        self.keys = {DEFAULT_KEY}
+        self.outbox = Outbox()
+        self.epoch = 0.0
         self.events: list[ContactEvent] = []
         self.addresses = behaviour.addresses
         self._behaviour = behaviour
         self._lists_made = 0
         self._happened: set[tuple[str, int]] = set()
         self.create_list(DEFAULT_LIST, DEFAULT_LIST_NAME)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Mails that left, oldest first."""
+        return self.outbox.messages
 
     @property
     def behaviour(self) -> Behaviour:

@@ -85,6 +85,7 @@ class _Exchange:
     def __init__(self, sandbox: "Sandbox", endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         self._sandbox = sandbox
         self._account = sandbox.account
+        self._account.epoch = sandbox.epoch
         self._watch = sandbox.watch
         self._scope = scope
         self._receive = receive

@@ -90,6 +90,7 @@ class MailRequest(NamedTuple):
     list_id: str
     contact: str
     template_id: str
+    tags: tuple[str, ...] = ()
 
 
 Arguments = Mapping[str, object]
@@ -271,7 +272,10 @@ def _variable(call: _Call, element: object) -> tuple[str, VariableType]:
 
 
 def _mail(call: _Call) -> MailRequest:
-    return MailRequest(call.text("emailListId"), call.text("contact"), call.text("templateId"))
+    """Of the tags the page says nothing but that they are texts: what is none is left out."""
+    tags = call.arguments.get("tags")
+    texts = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+    return MailRequest(call.text("emailListId"), call.text("contact"), call.text("templateId"), texts)
 
 
 #: For each call the arguments it has, and how they are read.

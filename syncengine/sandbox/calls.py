@@ -3,8 +3,8 @@
 from functools import partial
 from typing import assert_never
 
-from syncengine.sandbox import contract, membership, telling, updating, variables
-from syncengine.sandbox.account import Account, Message
+from syncengine.sandbox import contract, membership, sending, telling, updating, variables
+from syncengine.sandbox.account import Account
 from syncengine.sandbox.arguments import (
     AddRequest,
     ApiRequest,
@@ -21,6 +21,7 @@ from syncengine.sandbox.behaviour import Add, ListInErrors, Unknown
 from syncengine.sandbox.contacts import ContactList
 from syncengine.sandbox.contract import Endpoint
 from syncengine.sandbox.fields import RefusedError
+from syncengine.sandbox.outbox import Message
 from syncengine.sandbox.outcome import ContactFaultError, Outcome
 from syncengine.sandbox.telling import Reply
 from syncengine.sandbox.watch import Request
@@ -32,6 +33,8 @@ class _UnauthorizedError(RefusedError):
 
 def answer(account: Account, request: Request, arguments: Arguments, token: str) -> Reply:
     """Carries the request out and tells of it. All of it happens at once."""
+    if request.endpoint in contract.SENDING:
+        return sending.answer(account, request, arguments)
     account.let_things_happen(request.number, token, request.list_id)
     behaviour = account.behaviour
     try:
@@ -115,8 +118,17 @@ def _send(account: Account, mail: MailRequest, contacts: ContactList, request: R
     for variable in account.templates.get(mail.template_id, ()):
         if variable not in contacts.variables:
             return refuse([contract.template_fault(variable, mail.template_id)])
-    message = Message(f"{request.number:024x}", request.number, contacts.id, contact.email, mail.template_id)
-    account.messages.append(message)
+    message = Message(
+        f"{request.number:024x}",
+        request.number,
+        contacts.id,
+        contact.email,
+        mail.template_id,
+        name=contact.name,
+        subject=f"Template {mail.template_id}",
+        tags=mail.tags,
+    )
+    account.outbox.post(message, at=request.at)
     return telling.success(account.behaviour, messageId=message.id, error=None)
 
 

@@ -10,12 +10,13 @@ _ELEMENTS = {
     Endpoint.CONTACTS_REMOVE: "emails",
     Endpoint.BATCH_UPDATE: "contacts",
     Endpoint.VARIABLES_ADD: "variablesMetadata",
+    Endpoint.MESSAGE: "ids",
 }
 _email_of = itemgetter("email")
 
 
 def size(endpoint: Endpoint, arguments: Arguments) -> int:
-    """How many contacts, or variables, the request has."""
+    """How many contacts, variables, or messages the request has."""
     name = _ELEMENTS.get(endpoint)
     if name is None:
         return 1
@@ -35,8 +36,8 @@ def addresses(endpoint: Endpoint, arguments: Arguments) -> list[str]:
             return [email for change in changes for email in _both(change)] if isinstance(changes, list) else []
         case Endpoint.CONTACTS_UPDATE | Endpoint.MAILER_SEND:
             return _both(arguments)
-        case Endpoint.VARIABLES_ADD:
-            return []
+        case Endpoint.VARIABLES_ADD | Endpoint.SEND | Endpoint.MESSAGE:
+            return []  # two messages to one person at the same time are no fault
 
 
 def _both(change: object) -> list[str]:

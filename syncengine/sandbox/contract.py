@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Endpoint(StrEnum):
-    """The calls of the partner group: POST, JSON, `access-token` in the header."""
+    """The calls of the partner group (POST, JSON, `access-token` in the header), and of the sending group."""
 
     CONTACTS_ADD = "contacts/add"
     CONTACTS_REMOVE = "contacts/remove"
@@ -17,10 +17,14 @@ class Endpoint(StrEnum):
     BATCH_UPDATE = "contacts-batch/update"
     VARIABLES_ADD = "variables/add"
     MAILER_SEND = "mailer/send"
+    SEND = "send"
+    MESSAGE = "message"
 
 
-#: URL path → call. The sending group (`/send`, `/message`: key and secret in the body) would be a second table,
-#: with a second `calls`.
+#: Key and secret stand in the body. On a real account these two are on another host.
+SENDING = frozenset({Endpoint.SEND, Endpoint.MESSAGE})
+
+#: URL path → call.
 PATHS: dict[str, Endpoint] = {
     "/api/rest/email-list/contacts/add": Endpoint.CONTACTS_ADD,
     "/api/rest/email-list/contacts/remove": Endpoint.CONTACTS_REMOVE,
@@ -28,9 +32,11 @@ PATHS: dict[str, Endpoint] = {
     "/api/rest/email-list/contacts-batch/update": Endpoint.BATCH_UPDATE,
     "/api/rest/email-list/variables/add": Endpoint.VARIABLES_ADD,
     "/api/rest/mailer/send": Endpoint.MAILER_SEND,
+    "/send": Endpoint.SEND,
+    "/message": Endpoint.MESSAGE,
 }
 
-#: The GraphQL query behind a call, as its error texts name it.
+#: The GraphQL query behind a call of the partner group, as its error texts name it.
 QUERIES: dict[Endpoint, str] = {
     Endpoint.CONTACTS_ADD: "addContactToEmailList",
     Endpoint.CONTACTS_REMOVE: "removeContact",
@@ -63,6 +69,7 @@ BATCH_INPUT = "ContactBatchInput"
 METADATA_INPUT = "VariableMetadataInput"
 
 AUTHORIZATION_NEEDED = "Authorization needed"
+NO_IDS = "Require 'ids' arguments to query 'messages'"
 UNEXPECTED_COLON = 'Unexpected token "COLON"'
 
 
@@ -115,6 +122,11 @@ def invalid_variable_type(name: str) -> str:
 
 def too_many_contacts(limit: int) -> str:
     return f"Current limitation is {limit} contacts per request!"
+
+
+def too_many_ids(limit: int) -> str:
+    """Not in the page, which only says that no more are allowed."""
+    return f"Current limitation is {limit} messages per request!"
 
 
 def template_fault(variable: str, template: str) -> str:

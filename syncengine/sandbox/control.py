@@ -1,18 +1,19 @@
 """Control over HTTP, for a test or a person in another process: JSON under `/sandbox/`, without a token.
 
 GET     lists · lists/{id}/contacts?offset&limit&q · lists/{id}/history?email · behaviour · scenarios · faults
-        · log?after&limit · events · stats
+        · log?after&limit · events · messages · stats
 POST    lists {id, name} · lists/{id}/seed {contacts} · lists/{id}/contacts/{contact} {act} · tokens {token}
-        · behaviour {scenario, …settings} · faults {what, …} or an array of them · reset
+        · behaviour {scenario, …settings} · faults {what, …} or an array of them · messages/{id} {act}
+        · templates {id, variables} · reset
 DELETE  faults
 
-What cannot be done is answered with 400, or 404 for a list or contact there is not, and `{"error": …}`.
+What cannot be done is answered with 400, or 404 for a list, contact or message there is not, and `{"error": …}`.
 """
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from json import JSONDecodeError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from syncengine.sandbox.account import Act
 from syncengine.sandbox.contacts import Contact, ContactList
 from syncengine.sandbox.faults import Fault
+from syncengine.sandbox.outbox import Happening, Message, MessageAct
 from syncengine.sandbox.scenarios import described
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _MOST_CONTACTS = 10_000  #: in one answer
 _MOST_REQUESTS = 10_000
 
+_A = TypeVar("_A", Act, MessageAct)
 _Handler = Callable[[Request], Awaitable[object]]
 
 
@@ -55,6 +58,9 @@ def control_routes(sandbox: "Sandbox") -> list[Route]:
         ("POST", "tokens", control.add_token),
         ("GET", "log", control.log),
         ("GET", "events", control.events),
+        ("GET", "messages", control.messages),
+        ("POST", "messages/{message_id}", control.happen),
+        ("POST", "templates", control.add_template),
         ("GET", "stats", control.stats),
         ("POST", "reset", control.reset),
     ]
@@ -108,7 +114,7 @@ class _Control:
         contact_id = request.path_params["contact_id"]
         if contact_id not in contacts.contacts:
             raise _NotFoundError(f"no contact {contact_id!r} in list {contacts.id}")
-        act = _act(_text(await _object(request), "act"))
+        act = _one_of(Act, _text(await _object(request), "act"))
         return self._sandbox.act(contacts.id, contact_id, act).as_json()
 
     async def behaviour(self, _: Request) -> object:
@@ -150,6 +156,26 @@ class _Control:
     async def events(self, _: Request) -> object:
         return [event.as_json() for event in self._sandbox.account.events]
 
+    async def messages(self, _: Request) -> object:
+        outbox = self._sandbox.account.outbox
+        return [_message_as_json(one, outbox.happenings(one.id)) for one in outbox.messages[-_MOST_REQUESTS:]]
+
+    async def happen(self, request: Request) -> object:
+        message_id = request.path_params["message_id"]
+        if message_id not in self._sandbox.account.outbox.by_id:
+            raise _NotFoundError(f"no message {message_id!r}")
+        act = _one_of(MessageAct, _text(await _object(request), "act"))
+        message = self._sandbox.happen(message_id, act)
+        return _message_as_json(message, self._sandbox.account.outbox.happenings(message_id))
+
+    async def add_template(self, request: Request) -> object:
+        body = await _object(request)
+        variables = body.get("variables", [])
+        if not isinstance(variables, list) or not all(isinstance(name, str) for name in variables):
+            raise ValueError("variables is an array of names")
+        self._sandbox.account.templates[_text(body, "id")] = tuple(variables)
+        return {"templates": len(self._sandbox.account.templates)}
+
     async def stats(self, _: Request) -> object:
         return self._sandbox.stats()
 
@@ -187,10 +213,21 @@ def contact_as_json(contact: Contact) -> dict[str, object]:
     }
 
 
-def _act(name: str) -> Act:
-    if name not in list(Act):
-        raise ValueError(f"act is one of {', '.join(Act)}; not {name!r}")
-    return Act(name)
+def _message_as_json(message: Message, happenings: list[Happening]) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "email": message.email,
+        "template": message.template_id,
+        "subject": message.subject,
+        "tags": list(message.tags),
+        "events": [happening.act for happening in happenings],
+    }
+
+
+def _one_of(kind: type[_A], name: str) -> _A:
+    if name not in list(kind):
+        raise ValueError(f"act is one of {', '.join(kind)}; not {name!r}")
+    return kind(name)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -14,6 +14,7 @@ from syncengine.sandbox.contacts import ContactList
 from syncengine.sandbox.faults import Fault, FaultScript
 from syncengine.sandbox.limits import Limits
 from syncengine.sandbox.looking import looking_app
+from syncengine.sandbox.outbox import Message, MessageAct
 from syncengine.sandbox.scenarios import scenario, scenario_of
 from syncengine.sandbox.watch import Overlap, Request, Watch
 
@@ -133,6 +134,10 @@ class Sandbox:
     def act(self, list_id: str, contact_id: str, act: Act) -> ContactEvent:
         """A person or the operator does something to a contact; see `Account.act`."""
         return self.account.act(list_id, contact_id, act, at=self.epoch + self.clock())
+
+    def happen(self, message_id: str, act: MessageAct) -> Message:
+        """The recipient of a message, or their server, does something; raises KeyError for an unknown message."""
+        return self.account.outbox.happen(message_id, act, at=self.clock())
 
     def stats(self) -> dict[str, object]:
         """Totals, in JSON values."""

@@ -59,7 +59,7 @@ class Reply:
 
 def success(behaviour: Behaviour, **more: object) -> Reply:
     """`{"result": true}`, and what else the call answers."""
-    return Reply(200, _json({"result": _YES[behaviour.result], **more}))
+    return Reply(200, as_json({"result": _YES[behaviour.result], **more}))
 
 
 def failure(
@@ -80,7 +80,7 @@ def failure(
     body[container or _CONTAINERS[endpoint]] = _shaped(texts, behaviour)
     if endpoint is not Endpoint.BATCH_UPDATE:  # the page has no requestId there
         body["requestId"] = f"{request:08x}"
-    return Reply(status or behaviour.error_status, _json(body), errors=len(texts))
+    return Reply(status or behaviour.error_status, as_json(body), errors=len(texts))
 
 
 def batch(outcome: Outcome, emails: Sequence[str], behaviour: Behaviour, chance: Random, *, request: int) -> Reply:
@@ -91,7 +91,7 @@ def batch(outcome: Outcome, emails: Sequence[str], behaviour: Behaviour, chance:
         "updated": told_ids(outcome.ids, behaviour.ids, chance, request=request),
         "errors": _shaped(texts, behaviour),
     }
-    return Reply(200, _json(body), errors=len(texts))
+    return Reply(200, as_json(body), errors=len(texts))
 
 
 def error_texts(faults: Sequence[ContactFaultError], emails: Sequence[str], behaviour: Behaviour) -> list[str]:
@@ -154,5 +154,6 @@ def _shaped(texts: Sequence[str], behaviour: Behaviour) -> object:
     return ", ".join(texts) if behaviour.error_shape is ErrorShape.STRING else list(texts)
 
 
-def _json(body: dict[str, object]) -> bytes:
+def as_json(body: object) -> bytes:
+    """A body."""
     return json.dumps(body, ensure_ascii=False).encode()
