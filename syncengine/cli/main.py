@@ -20,6 +20,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "retry": ("retry_", "Send a run's rejected and unresolved contacts again."),
     "explain": ("explain_", "What a code means, and what to do about it."),
     "state": ("state_", "What is remembered of a list: show, adopt, export, verify, forget, reset."),
+    "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay."),
     "sandbox": ("sandbox_", "Serve a stand-in for the SmartSender API."),
 }
 
