@@ -339,6 +339,7 @@ async def sync_job(
         new_run_id,
         lambda prepared: logs.begin(prepared) and screen.approve(_view(session, job, prepared)),
         observe,
+        service=account.url,
     )
     try:
         ended = await sync(parts, fresh=fresh, given=given)

@@ -94,6 +94,7 @@ class Parts:
     approve: Callable[[Prepared], bool]
     observe: Observe = ignore
     chance: random.Random = field(default_factory=random.Random)
+    service: str = "the service"  #: what messages call it
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,9 @@ class _Work:
 
     def __post_init__(self) -> None:
         parts, prepared = self.parts, self.prepared
-        circuit = Circuit(max_outage=parts.pace.max_outage, observe=parts.observe, sleep=parts.stop.sleep)
+        circuit = Circuit(
+            max_outage=parts.pace.max_outage, observe=parts.observe, sleep=parts.stop.sleep, service=parts.service
+        )
         known = {variable.name: variable for variable in prepared.facts.variables}
         self.keeper = VariableKeeper(
             parts.destination,
@@ -272,6 +275,8 @@ def _conclude(
         **numbers,
     )
     report.check()
+    if problem is not None and not problem.sent:
+        problem.sent = _standing(report)
     write_errors_of(prepared, parts.journal)
     write_page_of(prepared, parts.journal, report)
     if complete:
@@ -279,6 +284,14 @@ def _conclude(
     else:
         parts.journal.mark(prepared.run, result, report.to_json())
     return Ended(report, problem)
+
+
+def _standing(report: Report) -> str:
+    """What the end of a run that is not over leaves: the first thing people ask."""
+    confirmed = sum(report.confirmed.values())
+    if not confirmed:
+        return f"no contact is confirmed; {report.pending:,} are pending"
+    return f"{confirmed:,} contacts are confirmed and recorded, {report.pending:,} are pending"
 
 
 def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) -> None:
