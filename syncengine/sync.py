@@ -383,20 +383,26 @@ def _unchanged(parts: Parts, seen: SourceSeen) -> Report:
     return report
 
 
-def _guarded(parts: Parts, stopped: GuardStopError) -> Report:
+def guard_report(stopped: GuardStopError, job: str, list_id: str, runs: Path) -> Report:
+    """The numbers of a run that a guard stopped, as far as its plan was made."""
+    report = Report(job, list_id, stopped.run, Result.GUARD, paths=_paths(runs, stopped.run))
     facts = stopped.facts
-    report = Report(parts.job.name, parts.job.list_id, stopped.run, Result.GUARD, paths=_paths(parts.runs, stopped.run))
-    if facts is not None:
-        report = replace(
-            report,
-            rows=facts.rows,
-            held=facts.held_total,
-            same=facts.same,
-            planned={op: facts.of(op) for op in Op},
-            confirmed=dict.fromkeys(Op, 0),
-            pending=facts.changes,
-            held_by_code=facts.held,
-        )
+    if facts is None:
+        return report
+    return replace(
+        report,
+        rows=facts.rows,
+        held=facts.held_total,
+        same=facts.same,
+        planned={op: facts.of(op) for op in Op},
+        confirmed=dict.fromkeys(Op, 0),
+        pending=facts.changes,
+        held_by_code=facts.held,
+    )
+
+
+def _guarded(parts: Parts, stopped: GuardStopError) -> Report:
+    report = guard_report(stopped, parts.job.name, parts.job.list_id, parts.runs)
     parts.journal.begin(stopped.run, parts.job.name, parts.job.list_id, report.to_json(), parts.now())
     parts.journal.finish(stopped.run, Result.GUARD, report.to_json(), parts.now(), status="finished")
     return report

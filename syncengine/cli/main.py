@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import click
+from click.exceptions import NoSuchCommand
 
 from syncengine.cli._exit import leave
 
@@ -39,6 +40,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"syncengine.cli.{VERBS[cmd_name][0]}")
         command = module.command
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:  # click knows of no verb that is not imported
+            raise NoSuchCommand(error.command_name, possibilities=VERBS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
