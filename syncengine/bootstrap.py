@@ -36,12 +36,11 @@ from syncengine.keyed import contact_key_of
 from syncengine.ledger import BACKUP, back_up, open_ledger
 from syncengine.lock import locked
 from syncengine.model import OnMissing
+from syncengine.opening import preset_of, source_of
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
-from syncengine.ports import Source
 from syncengine.prepare import ERRORS_FILE, GuardStopError, JobTerms, Prepared, Understood, draw_up
 from syncengine.redaction import Secret
 from syncengine.report import Report, Result
-from syncengine.sources import SourceOptions, open_source
 from syncengine.state import StateStore
 from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
 from syncengine.sync import Ended, Pace, Parts, guard_report, plan_report, sync
@@ -114,30 +113,6 @@ def new_run_id(now: float | None = None) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def source_of(job: Job, base: Path) -> Source:
-    """The source of a job, opened: its header is read, its rows are not. Raises SourceError."""
-    written = job.source
-    if isinstance(written, str):
-        return open_source(SourceOptions(written, base))
-    return open_source(
-        SourceOptions(
-            written.path,
-            base,
-            format=written.format,
-            encoding=written.encoding,
-            separator=written.separator,
-            pick=written.pick,
-            skip_rows=written.skip_rows,
-            sheet=written.sheet,
-            member=written.member,
-            footer_texts=tuple(written.footer),
-            unescape_html=written.unescape_html,
-            columns=written.columns,
-            file_column=written.file_column,
-        )
-    )
-
-
 async def in_thread(work: Callable[[], T]) -> T:
     """Blocking work, off the event loop. It is not abandoned when the run is cancelled: it may be writing."""
     return await anyio.to_thread.run_sync(work)
@@ -166,8 +141,10 @@ class Session:
     def understand(self, job: Job) -> Understood:
         """The job's source and what its columns mean; the names it chooses are kept."""
         state = self.state(job)
-        source = source_of(job, self.workshop.loaded.folder)
-        understood, names = understand(job, source, names=state.names(job.name), variables=state.variables())
+        preset = preset_of(job, self.workshop.loaded.folder)
+        source = source_of(job, self.workshop.loaded.folder, preset)
+        names, variables = state.names(job.name), state.variables()
+        understood, names = understand(job, source, names=names, variables=variables, preset=preset)
         state.remember_names(job.name, names)
         return understood
 

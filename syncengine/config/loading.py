@@ -19,6 +19,7 @@ from syncengine.config.model import (
     EmailColumn,
     Instance,
     Job,
+    PresetJob,
     SourceTable,
     VariableTable,
     is_loopback_url,
@@ -271,7 +272,10 @@ def _goes_to(config: Config, place: tuple[str, str]) -> str | None:
 # -- telling faults --------------------------------------------------------------------------------------------------
 
 _SHAPES: Final = frozenset(
-    {"str", "bool", *(table.__name__ for table in (SourceTable, EmailColumn, ActiveColumn, VariableTable))}
+    {
+        *("str", "bool"),
+        *(table.__name__ for table in (SourceTable, EmailColumn, ActiveColumn, VariableTable, Job, PresetJob)),
+    }
 )
 _PLAIN: Final = {
     "missing": "is missing",
