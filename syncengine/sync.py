@@ -224,6 +224,7 @@ class _Work:
             concurrency=parts.pace.concurrency,
             max_requests=parts.pace.max_requests,
             chance=parts.chance,
+            begun_before=parts.journal.doubtful_batches(prepared.run).keys() - prepared.done,
         )
 
     async def carry_out(self) -> bool:
