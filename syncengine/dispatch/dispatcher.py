@@ -6,7 +6,7 @@ are in flight, the destination's pacer how fast they go. Here they are only brou
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,7 +95,6 @@ class Dispatcher:
     chance: random.Random = field(default_factory=random.Random)
     backoff: Backoff = field(default_factory=Backoff)
     experience: Experience = field(default_factory=Experience)
-    begun_before: Collection[int] = frozenset()  #: batches an earlier process began to send and did not settle
     in_flight: int = 0
     retries: int = 0
 
@@ -189,13 +188,12 @@ class Dispatcher:
             consent=self.rules.consent,
             experience=self.experience,
         )
-        lost = _Lost(int(batch.number in self.begun_before))
-        machine = settle(batch.size, terms, _circumstances(batch, lost))
+        machine = settle(batch.size, terms, _circumstances(batch))
         in_doubt = False
         try:
             ask = next(machine)
             while True:
-                answer, unanswered = await self._answer(batch, ask, lost)
+                answer, unanswered = await self._answer(batch, ask)
                 in_doubt |= unanswered
                 if answer is None:
                     return  # a stop was requested and no answer came: the batch stays intended
@@ -206,7 +204,7 @@ class Dispatcher:
         self.experience.learn(settled)
         self._tell(batch, settled)
 
-    async def _answer(self, batch: Batch, ask: Ask, lost: "_Lost") -> tuple[Answer | None, bool]:
+    async def _answer(self, batch: Batch, ask: Ask) -> tuple[Answer | None, bool]:
         """The answer to one request, sent as often as it takes; and whether an attempt may still be applied late.
 
         No answer at all (None) means that a stop was requested meanwhile. NoAnswer means that this request never
@@ -220,13 +218,12 @@ class Dispatcher:
             attempt += 1
             answer = await self._attempt(batch, ask)
             if not isinstance(answer, NoAnswer):
-                name = _missing_variable(answer)
-                if name is None or name in restored or not await self.restore_variable(name):
+                lost = _missing_variable(answer)
+                if lost is None or lost in restored or not await self.restore_variable(lost):
                     return answer, in_doubt
-                restored.add(name)
+                restored.add(lost)
                 continue
             in_doubt |= may_arrive_late(answer)
-            lost.attempts += answer.sent
             if attempt >= HOPELESS_AFTER and self._is_alone(answer, answered_before):
                 return answer, in_doubt
             if self._must_stop():
@@ -289,14 +286,7 @@ def _first_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return leaf
 
 
-@dataclass(slots=True)
-class _Lost:
-    """Attempts of a batch that may have been carried out without an answer that reached us."""
-
-    attempts: int
-
-
-def _circumstances(batch: Batch, lost: _Lost) -> Circumstances:
+def _circumstances(batch: Batch) -> Circumstances:
     def addresses() -> Sequence[tuple[str, ...]]:
         return [tuple(dict.fromkeys(pair)) for pair in batch.contacts.select(CONTACT, EMAIL).iter_rows()]
 
@@ -304,7 +294,7 @@ def _circumstances(batch: Batch, lost: _Lost) -> Circumstances:
         named = f'{{"name":{json.dumps(variable)},'
         return set(batch.contacts[VARIABLES].str.contains(named, literal=True).arg_true().to_list())
 
-    return Circumstances(addresses, carriers, lambda: lost.attempts)
+    return Circumstances(addresses, carriers)
 
 
 def _readings(answer: Answer) -> list[Reading]:
