@@ -1,0 +1,232 @@
+"""One connection to one host as an httpx transport: what httpx and h11 do, without httpx's pool.
+
+Stock httpx takes 0.5 ms of CPU a request with one client for each request in flight (2.4 ms from one shared pool of
+16), this takes 0.15 (`benchmarks/transports.py`). The HTTP is h11's, which httpx uses too: strict, and it tells what
+came behind an answer. Kept here:
+
+ - what happens before the connection stands (and TLS with it) is a ConnectError or ConnectTimeout, whatever happens
+   later is another error: only the former mean that nothing was sent;
+ - an answer is complete or an error; with bytes behind it, it is one too, and the connection is not used again;
+ - bytes nobody asked for end an idle connection, and one that has idled too long is opened anew;
+ - reading pauses while nobody takes what came.
+
+The caller holds the deadline of the whole attempt, and closes the line unless it ended in order.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from typing import Final, cast
+
+import aiohappyeyeballs
+import anyio
+import h11
+import httpx
+
+IDLE_SECONDS: Final = 5.0  #: as httpx; servers and what stands between close idle connections after 15 s and more
+MAX_HEAD: Final = 64 * 1024  #: bytes of an answer's headers
+MAX_WAITING: Final = 256 * 1024  #: bytes that came and were not taken yet
+SECOND_ADDRESS_AFTER: Final = 0.25  #: seconds until the next address of a host is tried beside the first (RFC 8305)
+
+
+class Line(httpx.AsyncBaseTransport):
+    """One connection, opened when first needed and again when it was lost. One request at a time."""
+
+    def __init__(self, tls: ssl.SSLContext | None, *, idle: float = IDLE_SECONDS) -> None:
+        self._tls = tls
+        self._idle = idle
+        self._wire: _Wire | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        wire = self._wire
+        if wire is None or not wire.usable(self._idle):
+            await self.aclose()
+            wire = self._wire = await self._connected(request)
+        try:
+            wire.send(request)
+            head = await wire.head()
+        except h11.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from error
+        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Body(wire))
+
+    async def aclose(self) -> None:
+        if self._wire is not None:
+            wire, self._wire = self._wire, None
+            wire.abort()
+            await wire.gone()
+
+    async def _connected(self, request: httpx.Request) -> "_Wire":
+        url = request.url
+        secure = url.scheme == "https"
+        host, port = url.raw_host.decode("ascii"), url.port or (443 if secure else 80)
+        try:
+            with anyio.fail_after(request.extensions.get("timeout", {}).get("connect")):
+                return await _connect(host, port, self._tls if secure else None)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"no connection to {host} in time") from error
+        except OSError as error:  # those of ssl and of names that do not resolve are, too
+            raise httpx.ConnectError(str(error)) from error
+
+
+async def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> "_Wire":
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    plain = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=SECOND_ADDRESS_AFTER, interleave=1)
+    try:
+        _, wire = await loop.create_connection(
+            lambda: _Wire(loop), sock=plain, ssl=tls, server_hostname=host if tls else None
+        )
+    except BaseException:
+        plain.close()
+        raise
+    return wire
+
+
+class _Body(httpx.AsyncByteStream):
+    """The rest of an answer."""
+
+    def __init__(self, wire: "_Wire") -> None:
+        self._wire = wire
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            while (part := await self._wire.part()) is not None:
+                yield part
+        except h11.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+
+
+class _Wire(asyncio.Protocol):
+    """Bytes of one connection, and where in the exchange of messages it stands."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost: asyncio.Future[None] = loop.create_future()
+        self._busy = False
+        self._over = False  # nothing more comes
+        self._fault: Exception | None = None
+        self._waiting = 0
+        self._paused = False
+        self._idle_since = loop.time()
+
+    def usable(self, idle: float) -> bool:
+        """Whether a request may be sent: the last one ended in order, less than `idle` seconds ago, and it stands."""
+        return not (self._over or self._busy) and self._loop.time() - self._idle_since < idle
+
+    def abort(self) -> None:
+        """Let nothing more come or go."""
+        self._over = True
+        self._transport.abort()
+
+    async def gone(self) -> None:
+        """Return when the socket is closed."""
+        await asyncio.shield(self._lost)
+
+    # -- one exchange ------------------------------------------------------------------------------------------------
+
+    def send(self, request: httpx.Request) -> None:
+        """Send all of `request`; the answer is then had from `head` and `part`."""
+        self._busy = True
+        start = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        pieces = [self._http.send(start) or b""]
+        if request.content:
+            pieces.append(self._http.send(h11.Data(data=request.content)) or b"")
+        pieces.append(self._http.send(h11.EndOfMessage()) or b"")
+        self._transport.write(b"".join(pieces))
+
+    async def head(self) -> h11.Response:
+        """Status and headers of the answer; interim answers are passed over."""
+        while True:
+            match await self._event():
+                case h11.Response(headers=headers) as head:
+                    if sum(len(name) + len(value) + 4 for name, value in headers) > MAX_HEAD:
+                        raise httpx.RemoteProtocolError(f"an answer with more than {MAX_HEAD:,} bytes of headers")
+                    return head
+                case h11.InformationalResponse():
+                    continue
+                case event:
+                    raise httpx.RemoteProtocolError(f"{event!r} where an answer should begin")
+
+    async def part(self) -> bytes | None:
+        """The next bytes of the answer's body, or None at its end. Raises httpx.RemoteProtocolError for a surplus."""
+        match await self._event():
+            case h11.Data(data=data):
+                return bytes(data)
+            case h11.EndOfMessage():
+                self._end()
+                return None
+            case event:
+                raise httpx.RemoteProtocolError(f"{event!r} within an answer")
+
+    def _end(self) -> None:
+        surplus, _ = self._http.trailing_data
+        if surplus:
+            raise httpx.RemoteProtocolError("more than one answer to one request")
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            self._busy = False
+            self._idle_since = self._loop.time()
+        else:
+            self.abort()
+
+    async def _event(self) -> object:
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            if self._over:
+                raise httpx.ReadError(str(self._fault or "the connection is closed")) from self._fault
+            self._take_more()
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def _take_more(self) -> None:
+        self._waiting = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # -- asyncio's side ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy:
+            self.abort()  # nobody asked
+            return
+        self._http.receive_data(data)
+        self._waiting += len(data)
+        if self._waiting > MAX_WAITING and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._no_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fault = exc
+        if exc is None:
+            self._no_more()
+        self._over = True  # a connection that broke has no end: what it brought is not taken for an answer
+        self._lost.set_result(None)
+        self._wake()
+
+    def _no_more(self) -> None:
+        if not self._over:
+            self._over = True
+            self._http.receive_data(b"")
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
