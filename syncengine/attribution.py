@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from syncengine.catalogue import Reading, read_text
 from syncengine.normalise.addresses import address_key
@@ -36,6 +37,14 @@ class Blame:
     repeated: int
 
 
+class Named(Enum):
+    """Whom an error about one contact names."""
+
+    THE_CONTACT = auto()
+    SOMEBODY_ELSE = auto()
+    NOBODY = auto()
+
+
 class AddressBook:
     """The addresses of a batch, by contact position; a rename answers to its old and its new address."""
 
@@ -58,6 +67,11 @@ class AddressBook:
         Longest address first, each stretch of text used once, so that `o'neil@x.org` is not taken for
         `neil@x.org`.
         """
+        found, foreign = self.named_in(text)
+        return None if foreign else found
+
+    def named_in(self, text: str) -> tuple[set[int], bool]:
+        """Positions of all contacts whose address stands in `text`, and whether an address of somebody else does."""
         rest = _folded(text)
         found: set[int] = set()
         for spelling, position in self._spellings:
@@ -70,7 +84,7 @@ class AddressBook:
                 found.add(position)
                 rest = f"{rest[:start]} {rest[end:]}"
                 start = rest.find(spelling)
-        return None if _FOREIGN.search(rest) else found
+        return found, _FOREIGN.search(rest) is not None
 
 
 def attribute(errors: Sequence[str], group: Sequence[int], book: AddressBook) -> Blame:
@@ -89,6 +103,17 @@ def attribute(errors: Sequence[str], group: Sequence[int], book: AddressBook) ->
         else:
             named[position] = complaint
     return Blame(named, tuple(unnamed), repeated)
+
+
+def whom_it_names(text: str, position: int, book: AddressBook) -> Named:
+    """Whom an error about the contact at `position`, asked about alone, names."""
+    complaint = Complaint(text, read_text(text))
+    if _position(complaint, book) == position:
+        return Named.THE_CONTACT
+    found, foreign = book.named_in(text)
+    if position in found or not (found or foreign):
+        return Named.NOBODY
+    return Named.SOMEBODY_ELSE
 
 
 def _position(complaint: Complaint, book: AddressBook) -> int | None:

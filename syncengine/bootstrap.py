@@ -36,15 +36,14 @@ from syncengine.keyed import contact_key_of
 from syncengine.ledger import BACKUP, back_up, open_ledger
 from syncengine.lock import locked
 from syncengine.model import OnMissing
+from syncengine.opening import preset_of, source_of
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
-from syncengine.ports import Source
-from syncengine.prepare import ERRORS_FILE, JobTerms, Prepared, Understood, draw_up
+from syncengine.prepare import ERRORS_FILE, GuardStopError, JobTerms, Prepared, Understood, draw_up
 from syncengine.redaction import Secret
 from syncengine.report import Report, Result
-from syncengine.sources import SourceOptions, open_source
 from syncengine.state import StateStore
 from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
-from syncengine.sync import Ended, Pace, Parts, plan_report, sync
+from syncengine.sync import Ended, Pace, Parts, guard_report, plan_report, sync
 from syncengine.telemetry import RunLog
 from syncengine.understanding import understand
 
@@ -103,20 +102,7 @@ class Workshop:
 
     def jobs(self, names: Sequence[str]) -> list[Job]:
         """The jobs named, or all. Raises ConfigError."""
-        config = self.loaded.config
-        if not config.job:
-            raise ConfigError(
-                f"{self.loaded.path.name} has no [[job]]",
-                fix="syncengine init contacts.csv shows what one looks like",
-                code="job-missing",
-            )
-        by_name = {job.name: job for job in config.job}
-        unknown = [name for name in names if name not in by_name]
-        if unknown:
-            raise ConfigError(
-                f'no job is called "{unknown[0]}"', why=f"there are: {', '.join(by_name)}", code="job-unknown"
-            )
-        return [by_name[name] for name in names] if names else list(config.job)
+        return self.loaded.jobs(names)
 
 
 def new_run_id(now: float | None = None) -> str:
@@ -125,30 +111,6 @@ def new_run_id(now: float | None = None) -> str:
     number = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
     digits = f"{number:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-
-
-def source_of(job: Job, base: Path) -> Source:
-    """The source of a job, opened: its header is read, its rows are not. Raises SourceError."""
-    written = job.source
-    if isinstance(written, str):
-        return open_source(SourceOptions(written, base))
-    return open_source(
-        SourceOptions(
-            written.path,
-            base,
-            format=written.format,
-            encoding=written.encoding,
-            separator=written.separator,
-            pick=written.pick,
-            skip_rows=written.skip_rows,
-            sheet=written.sheet,
-            member=written.member,
-            footer_texts=tuple(written.footer),
-            unescape_html=written.unescape_html,
-            columns=written.columns,
-            file_column=written.file_column,
-        )
-    )
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -179,8 +141,10 @@ class Session:
     def understand(self, job: Job) -> Understood:
         """The job's source and what its columns mean; the names it chooses are kept."""
         state = self.state(job)
-        source = source_of(job, self.workshop.loaded.folder)
-        understood, names = understand(job, source, names=state.names(job.name), variables=state.variables())
+        preset = preset_of(job, self.workshop.loaded.folder)
+        source = source_of(job, self.workshop.loaded.folder, preset)
+        names, variables = state.names(job.name), state.variables()
+        understood, names = understand(job, source, names=names, variables=variables, preset=preset)
         state.remember_names(job.name, names)
         return understood
 
@@ -242,16 +206,23 @@ def sync_jobs(
     given   carry out exactly the plan in this folder
     """
     workshop.token()  # a missing token is told before anything else is done
+    until = _moment(workshop.overrides.until)
     with open_session(workshop, wait_lock=wait_lock) as session:
-        return anyio.run(functools.partial(_run_jobs, session, jobs, screen, fresh=fresh, given=given))
+        return anyio.run(functools.partial(_run_jobs, session, jobs, screen, until=until, fresh=fresh, given=given))
 
 
 async def _run_jobs(
-    session: Session, jobs: Sequence[Job], screen: Screen, *, fresh: bool, given: Path | None
+    session: Session,
+    jobs: Sequence[Job],
+    screen: Screen,
+    *,
+    until: datetime | None,
+    fresh: bool,
+    given: Path | None,
 ) -> list[JobEnd]:
     ends = []
     stop = StopSwitch()
-    async with stopped_by_signals(stop, on_stop=screen.stopping), _stopped_by_clock(session, stop):
+    async with stopped_by_signals(stop, on_stop=screen.stopping), _stopped_by_clock(until, stop):
         for job in jobs:
             try:
                 ended = await sync_job(session, job, screen, stop, fresh=fresh, given=given)
@@ -270,21 +241,21 @@ async def _run_jobs(
 
 
 @contextlib.asynccontextmanager
-async def _stopped_by_clock(session: Session, stop: StopSwitch) -> AsyncIterator[None]:
-    """Within the block a stop is requested at the time `--until` gives, if it does. Raises ConfigError for no time."""
-    until = session.workshop.overrides.until
+async def _stopped_by_clock(until: datetime | None, stop: StopSwitch) -> AsyncIterator[None]:
+    """Within the block a stop is requested at `until`, if there is one."""
     async with anyio.create_task_group() as group:
         if until is not None:
-            group.start_soon(stop_at, stop, _moment(until), _local_now)
+            group.start_soon(stop_at, stop, until, _local_now)
         try:
             yield
         finally:
             group.cancel_scope.cancel()
 
 
-def _moment(until: str) -> datetime:
+def _moment(until: str | None) -> datetime | None:
+    """The next time it is `until` ("HH:MM"). Raises ConfigError for no time of day."""
     try:
-        return next_time(until, _local_now())
+        return None if until is None else next_time(until, _local_now())
     except ValueError as error:
         raise ConfigError(str(error), fix="--until 06:00", code="until") from error
 
@@ -339,6 +310,7 @@ async def sync_job(
         new_run_id,
         lambda prepared: logs.begin(prepared) and screen.approve(_view(session, job, prepared)),
         observe,
+        service=account.url,
     )
     try:
         ended = await sync(parts, fresh=fresh, given=given)
@@ -460,6 +432,12 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         pulse=lambda: None,
     )
     view = _view(session, job, prepared)
+    unfinished = session.journal.unfinished(job.name)
+    if unfinished is not None:
+        view["warnings"].append(
+            f"run {unfinished.run[:13]} is not finished: syncengine sync {job.name} goes on with its plan, not with "
+            "this one (--fresh drops it)"
+        )
     differences = prepared.plan.folder / DIFFERENCES_FILE
     if write_differences(prepared, differences):
         view["differences"] = str(differences)
@@ -471,6 +449,13 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         "paths": {"run": str(prepared.plan.folder), "errors": str(prepared.plan.folder / ERRORS_FILE)},
     }
     return Planned(prepared, document, view)
+
+
+def failed(session: Session, job: Job, problem: SyncEngineError) -> dict[str, Any]:
+    """What `plan --json` prints for a job that has no plan, but for its error."""
+    if isinstance(problem, GuardStopError):
+        return guard_report(problem, job.name, job.list_id, session.runs).to_json()
+    return {"job": job.name, "list": job.list_id, "result": "failed"}
 
 
 def _view(session: Session, job: Job, prepared: Prepared) -> dict[str, Any]:

@@ -201,8 +201,22 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     _unresolved(
         "consent-unknown",
-        'the list has this contact, we did not put it there, and consent = "keep" forbids to touch what we do not know',
+        "the list has this contact, as far as can be told not from us, "
+        'and consent = "keep" forbids to touch what we do not know',
         "download the list in SmartSender and run: syncengine state adopt EXPORT.csv",
+        again=False,
+    ),
+    _unresolved(
+        "perhaps-ours",
+        "the list has this contact, perhaps through an add of ours that was not plainly answered; "
+        'the job is mode = "add" and does not touch who was there before',
+        "download the list in SmartSender and run: syncengine state adopt EXPORT.csv",
+        again=False,
+    ),
+    _unresolved(
+        "perhaps-gone",
+        "the service refused to remove the contact in words we do not know, perhaps because it is gone already",
+        "look at the contact on the list's page; then: syncengine retry",
         again=False,
     ),
     _unresolved(

@@ -1,15 +1,21 @@
 """`check`: is everything in place? Config, token, source headers, mapping, state; nothing is sent unless asked."""
 
 import functools
+import json
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import anyio
+import polars as pl
 
 from syncengine.bootstrap import Session, Workshop, destination_of, open_session
 from syncengine.config.model import Job
 from syncengine.errors import SyncEngineError
-from syncengine.model import Fatal, NoAnswer
+from syncengine.frames import EMAIL
+from syncengine.model import Call, Fatal, NoAnswer, Op
+from syncengine.ports import Batch
+from syncengine.settlement import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def _source(session: Session, job: Job) -> str:
 
 
 def _online(workshop: Workshop, job: Job) -> str:
-    """Whether the service takes token and list: it is asked to define no variables, which changes nothing."""
+    """Whether the service takes token and list: it is asked to remove an address nobody has, which changes nothing."""
     return anyio.run(_ask, workshop, job)
 
 
@@ -75,18 +81,27 @@ async def _ask(workshop: Workshop, job: Job) -> str:
 
     destination = destination_of(workshop, job)
     try:
-        answer = await destination.create_variables([])
+        answer = await destination.submit(_of_nobody(), Ask(Call.REMOVE, (0,)))
     finally:
         await destination.aclose()
     match answer:
         case Fatal(code, text):
-            raise refused(code, text)
-        case NoAnswer(reason):
+            problem = refused(code, text)
+            problem.sent = "one request was sent; it changes nothing"
+            raise problem
+        case NoAnswer(reason, sent=sent):
+            found = "gives no usable answer" if sent else "can't be reached"
             raise UnavailableError(
-                f"{workshop.loaded.config.account.url} gives no usable answer",
+                f"{workshop.loaded.config.account.url} {found}",
                 why=reason,
                 fix="check `url` of [account], and the network",
-                sent="one request without contacts was sent",
+                sent="one request was sent; it changes nothing" if sent else "nothing was sent",
             )
         case _:
             return "takes the token and knows the list"
+
+
+def _of_nobody() -> Batch:
+    """An address no list can have. Requests without any contact are refused before the list's id is looked at."""
+    nobody = f"nobody-{secrets.token_hex(8)}@example.com"
+    return Batch(0, Op.REMOVE, False, pl.DataFrame({EMAIL: [nobody]}), Call.REMOVE, json.dumps(nobody))

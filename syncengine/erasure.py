@@ -1,5 +1,6 @@
 """`state forget`, `reset` and `verify`: a person or a list out of the state, and whether the state is whole."""
 
+import contextlib
 import csv
 import shutil
 import sqlite3
@@ -21,6 +22,8 @@ from syncengine.ledger import transaction
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
 from syncengine.ports import Changes
+from syncengine.webhooks.folder import hook_folder
+from syncengine.webhooks.inbox import INBOX, open_inbox
 
 FORGOTTEN: Final = "<forgotten>"
 _LISTING: Final = ("errors.csv", "differences.csv")
@@ -51,7 +54,7 @@ def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Eras
         if not found.is_empty():
             session.state(job).amend(_without(found), now)
             _drop_older_snapshots(session, job)
-    notes = _erase_notes(session, address, keys)
+    notes = _erase_notes(session, address, keys) + _erase_events(session, address)
     rows = _erase_from_files(session.runs, email, address, keys)
     with transaction(session.connection) as db:
         mark = tombstone(address, contact_key_of(session.workshop.state_folder))
@@ -65,7 +68,7 @@ def reset(session: Session, job: Job) -> int:
     """Forget everything about the list of `job`; gives how many contacts were known. The next sync is a first one."""
     known = session.state(job).current().contacts if _is_ours(session, job) else 0
     with transaction(session.connection) as db:
-        for table in ("lists", "variables", "refusals", "suppressions", "doubts", "inbox"):
+        for table in ("lists", "variables", "refusals", "suppressions", "doubts", "inboxes", "corrections"):
             db.execute(f"DELETE FROM {table} WHERE list = ?", (job.list_id,))  # noqa: S608  # names from this line
         db.execute("DELETE FROM sources WHERE list = ?", (job.list_id,))
         db.execute("DELETE FROM names WHERE job = ?", (job.name,))
@@ -154,12 +157,24 @@ def _erase_notes(session: Session, address: str, keys: set[str]) -> int:
         for key in keys:
             notes += db.execute("DELETE FROM refusals WHERE key = ?", (key,)).rowcount
             notes += db.execute("DELETE FROM doubts WHERE key = ?", (key,)).rowcount
+            notes += db.execute("DELETE FROM corrections WHERE key = ?", (key,)).rowcount
         notes += db.execute("DELETE FROM suppressions WHERE address = ?", (address,)).rowcount
-        notes += db.execute("DELETE FROM inbox WHERE lower(address) = ?", (address,)).rowcount
         notes += db.execute(
             "UPDATE verdicts SET text = ? WHERE instr(lower(text), ?) > 0", (FORGOTTEN, address)
         ).rowcount
     return notes
+
+
+def _erase_events(session: Session, address: str) -> int:
+    """What webhooks told of a person."""
+    folder = hook_folder(session.workshop.state_folder)
+    if not (folder / INBOX).exists():
+        return 0
+    try:
+        with contextlib.closing(open_inbox(folder)) as inbox:
+            return inbox.forget(lambda spelling: address_key(spelling) == address)
+    except sqlite3.Error as error:
+        raise StateError(f"{folder}: the inbox can't be written", why=str(error), code="inbox-unusable") from error
 
 
 def _erase_from_files(runs: Path, email: str, address: str, keys: set[str]) -> int:

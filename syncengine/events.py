@@ -60,6 +60,14 @@ class RetryPlanned:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReached:
+    """The first attempt of a run found nobody: no connection came about. It is tried again for `patience` seconds."""
+
+    problem: str
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitOpened:
     """Too many failures: one request at a time tries whether the service is back."""
 
@@ -92,14 +100,6 @@ class ContactRefused:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Stopping:
-    """No new batch is begun; `in_flight` are being finished."""
-
-    reason: str
-    in_flight: int
-
-
 Event = (
     RunBegan
     | VariablesCreated
@@ -107,11 +107,11 @@ Event = (
     | WaitingForLateRequests
     | RequestAnswered
     | RetryPlanned
+    | NotReached
     | CircuitOpened
     | CircuitClosed
     | BatchSettled
     | ContactRefused
-    | Stopping
 )
 Observe = Callable[[Event], None]
 

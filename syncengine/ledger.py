@@ -22,7 +22,7 @@ DATABASE: Final = "state.sqlite"
 IDENTITY: Final = "state.id"
 BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _SCHEMA_1: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -106,14 +106,35 @@ CREATE TABLE doubts (                   -- contacts an abandoned request may sti
     PRIMARY KEY (list, key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE inbox (                    -- webhook events, as they came
+CREATE TABLE inbox (                    -- never used; schema 2 drops it
     id INTEGER PRIMARY KEY,
     received_at TEXT NOT NULL, list TEXT NOT NULL, event TEXT NOT NULL, address TEXT NOT NULL,
     happened_at INTEGER NOT NULL, digest TEXT NOT NULL UNIQUE, folded_at TEXT
 ) STRICT;
 """
 
-MIGRATIONS: Final[dict[int, str]] = {}  #: from version n to n + 1
+_SCHEMA_2: Final = """
+DROP TABLE inbox;                       -- events are kept in a file of the receiver's own (webhooks/inbox.sqlite)
+
+ALTER TABLE suppressions ADD COLUMN recorded_at TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE inboxes (                  -- how far an inbox has been taken up for a list: ids of events
+    list TEXT NOT NULL, inbox TEXT NOT NULL,
+    recorded INTEGER NOT NULL,          -- up to here who left is in `suppressions`
+    known INTEGER NOT NULL,             -- up to here the snapshot knows
+    PRIMARY KEY (list, inbox)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE corrections (              -- who left while sent as subscribed, and is to be sent as unsubscribed
+    list TEXT NOT NULL, email TEXT NOT NULL, due REAL NOT NULL,
+    name TEXT, variables TEXT NOT NULL, -- with `email` the whole of what is sent
+    key TEXT NOT NULL, run TEXT NOT NULL,
+    paid_at REAL, outcome TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (list, email, due)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2}  #: from version n to n + 1
 
 # sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
 _TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError)
@@ -246,7 +267,7 @@ def _create(folder: Path) -> None:
     draft.touch(mode=PRIVATE_FILE)
     with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(f"BEGIN; {_SCHEMA_1} COMMIT;")
+        connection.executescript(f"BEGIN; {_SCHEMA_1} {''.join(MIGRATIONS.values())} COMMIT;")
         connection.execute("INSERT INTO meta VALUES ('identity', ?)", (identity,))
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

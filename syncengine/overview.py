@@ -89,6 +89,16 @@ def verdict_counts(folder: Path, run: str) -> list[tuple[str, str, int, str]]:
         return [tuple(row) for row in rows]
 
 
+def hook_progress(folder: Path, list_id: str, inbox: str) -> tuple[int, int]:
+    """The last event of `inbox` that is recorded for a list, and how many people must not get its mail."""
+    with _reading(folder) as db:
+        if db is None:
+            return 0, 0
+        row = db.execute("SELECT recorded FROM inboxes WHERE list = ? AND inbox = ?", (list_id, inbox)).fetchone()
+        people = db.execute("SELECT count(*) FROM suppressions WHERE list = ?", (list_id,)).fetchone()
+        return (row[0] if row else 0), people[0]
+
+
 def _job(db: sqlite3.Connection | None, name: str, list_id: str) -> JobView:
     if db is None:
         return JobView(name, None, 0)

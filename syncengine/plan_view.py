@@ -16,6 +16,8 @@ from syncengine.redaction import mask_addresses
 
 SAMPLES: Final = 5
 DIFFERENCES_FILE: Final = "differences.csv"
+_USUAL: Final = {("quote", '"'), ("line ends", "LF"), ("line ends", "CRLF"), ("header", "line 1")}
+"""Facts of a source that nobody needs to be told."""
 _WITH_FIELDS: Final = (Op.UPDATE, Op.RENAME)
 
 
@@ -32,7 +34,9 @@ def view_plan(
         "source": prepared.source["name"],
         "rows": facts.rows,
         "columns": len(prepared.columns),
-        "facts": [f"{name}: {value}" for name, value in prepared.source["facts"].items()],
+        "facts": [
+            f"{name}: {value}" for name, value in prepared.source["facts"].items() if (name, value) not in _USUAL
+        ],
         "warnings": [*prepared.source["warnings"], *facts.questions, *_leaver_notes(prepared)],
         "known": facts.known,
         "synced": synced,

@@ -38,13 +38,14 @@ class JobTerms:
 @dataclass(frozen=True, slots=True)
 class Understood:
     """The source of a job, and what its columns mean. `digest` changes when a row could come to mean something else;
-    `mapping_json` is the mapping, to tell later what changed.
+    `mapping_json` is the mapping, to tell later what changed; `notes` are warnings a person must see with the plan.
     """
 
     source: Source
     mapping: Mapping
     digest: str
     mapping_json: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +155,18 @@ def draw_up(
         "mapping": understood.mapping_json,
         "generation": state.current().generation,
         "columns": list(source.columns),
-        "source": {**asdict(source.describe()), "name": source.name},
+        "source": _described(understood),
         "plan": facts.to_json(),
     }
     prepared = _prepared(run, writer.freeze(content), resumed=False, done=frozenset())
     write_errors(prepared.plan, [], folder / ERRORS_FILE, prepared.columns)
     _check(job, facts, seen, run)
     return prepared
+
+
+def _described(understood: Understood) -> dict[str, Any]:
+    told = understood.source.describe()
+    return {**asdict(told), "name": understood.source.name, "warnings": [*understood.notes, *told.warnings]}
 
 
 def take_over(

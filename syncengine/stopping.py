@@ -102,5 +102,7 @@ def next_time(clock: str, now: datetime) -> datetime:
     if match is None:
         raise ValueError(f'"{clock}" is no time of day such as 06:00')
     hour, minute = int(match[1]), int(match[2])
+    if hour > 23 or minute > 59:
+        raise ValueError(f'"{clock}" is no time of day such as 06:00')
     when = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     return when if when > now else when + timedelta(days=1)

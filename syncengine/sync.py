@@ -94,6 +94,7 @@ class Parts:
     approve: Callable[[Prepared], bool]
     observe: Observe = ignore
     chance: random.Random = field(default_factory=random.Random)
+    service: str = "the service"  #: what messages call it
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,9 @@ class _Work:
 
     def __post_init__(self) -> None:
         parts, prepared = self.parts, self.prepared
-        circuit = Circuit(max_outage=parts.pace.max_outage, observe=parts.observe, sleep=parts.stop.sleep)
+        circuit = Circuit(
+            max_outage=parts.pace.max_outage, observe=parts.observe, sleep=parts.stop.sleep, service=parts.service
+        )
         known = {variable.name: variable for variable in prepared.facts.variables}
         self.keeper = VariableKeeper(
             parts.destination,
@@ -221,6 +224,7 @@ class _Work:
             concurrency=parts.pace.concurrency,
             max_requests=parts.pace.max_requests,
             chance=parts.chance,
+            begun_before=parts.journal.doubtful_batches(prepared.run).keys() - prepared.done,
         )
 
     async def carry_out(self) -> bool:
@@ -272,6 +276,8 @@ def _conclude(
         **numbers,
     )
     report.check()
+    if problem is not None and not problem.sent:
+        problem.sent = _standing(report)
     write_errors_of(prepared, parts.journal)
     write_page_of(prepared, parts.journal, report)
     if complete:
@@ -279,6 +285,14 @@ def _conclude(
     else:
         parts.journal.mark(prepared.run, result, report.to_json())
     return Ended(report, problem)
+
+
+def _standing(report: Report) -> str:
+    """What the end of a run that is not over leaves: the first thing people ask."""
+    confirmed = sum(report.confirmed.values())
+    if not confirmed:
+        return f"no contact is confirmed; {report.pending:,} are pending"
+    return f"{confirmed:,} contacts are confirmed and recorded, {report.pending:,} are pending"
 
 
 def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) -> None:
@@ -370,20 +384,26 @@ def _unchanged(parts: Parts, seen: SourceSeen) -> Report:
     return report
 
 
-def _guarded(parts: Parts, stopped: GuardStopError) -> Report:
+def guard_report(stopped: GuardStopError, job: str, list_id: str, runs: Path) -> Report:
+    """The numbers of a run that a guard stopped, as far as its plan was made."""
+    report = Report(job, list_id, stopped.run, Result.GUARD, paths=_paths(runs, stopped.run))
     facts = stopped.facts
-    report = Report(parts.job.name, parts.job.list_id, stopped.run, Result.GUARD, paths=_paths(parts.runs, stopped.run))
-    if facts is not None:
-        report = replace(
-            report,
-            rows=facts.rows,
-            held=facts.held_total,
-            same=facts.same,
-            planned={op: facts.of(op) for op in Op},
-            confirmed=dict.fromkeys(Op, 0),
-            pending=facts.changes,
-            held_by_code=facts.held,
-        )
+    if facts is None:
+        return report
+    return replace(
+        report,
+        rows=facts.rows,
+        held=facts.held_total,
+        same=facts.same,
+        planned={op: facts.of(op) for op in Op},
+        confirmed=dict.fromkeys(Op, 0),
+        pending=facts.changes,
+        held_by_code=facts.held,
+    )
+
+
+def _guarded(parts: Parts, stopped: GuardStopError) -> Report:
+    report = guard_report(stopped, parts.job.name, parts.job.list_id, parts.runs)
     parts.journal.begin(stopped.run, parts.job.name, parts.job.list_id, report.to_json(), parts.now())
     parts.journal.finish(stopped.run, Result.GUARD, report.to_json(), parts.now(), status="finished")
     return report

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
-from syncengine.config.model import ActiveColumn, EmailColumn, Hold, Job, VariableTable
+from syncengine.config.model import ActiveColumn, Columns, EmailColumn, Hold, Job, PresetJob, VariableTable
 from syncengine.errors import ConfigError, SourceError
 from syncengine.frames import FINGERPRINT_SCHEME
 from syncengine.model import Variable, VariableType
@@ -15,19 +15,27 @@ from syncengine.normalise.mapping import Mapping as RowMapping
 from syncengine.normalise.names import choose_names, names_a_phone
 from syncengine.ports import Source
 from syncengine.prepare import Understood
+from syncengine.presets import Preset, Taken, no_address, resolve
 from syncengine.spread_rows import SpreadRows
 
 IGNORED_PREFIX = "#"  #: columns we put into files for people, and do not read back
 
 
 def understand(
-    job: Job, source: Source, *, names: Mapping[str, str], variables: Mapping[str, Variable]
+    job: Job,
+    source: Source,
+    *,
+    names: Mapping[str, str],
+    variables: Mapping[str, Variable],
+    preset: Preset | None = None,
 ) -> tuple[Understood, dict[str, str]]:
     """What the columns of `source` mean for `job`, and the variable each was given (to be stored).
 
     names      column → variable, as chosen in earlier runs
     variables  variables the list is known to have; the type of one that exists is not decided again
+    preset     the one that `job` names
     """
+    job, notes = _with_preset(job, source, preset)
     columns = job.columns
     mapping = RowMapping(
         email=_email(columns.email),
@@ -46,7 +54,54 @@ def understand(
     _refuse_missing(job, source, mapping.columns())
     digest = _digest(job, mapping)  # of what is configured: a type decided by the first run is no change in the second
     typed = replace(mapping, variables=tuple(_typed(rule, variables) for rule in rules))
-    return Understood(_spread(job, source, typed.email), typed, digest, _as_json(mapping)), chosen
+    return Understood(_spread(job, source, typed.email), typed, digest, _as_json(mapping), notes), chosen
+
+
+def _with_preset(job: Job, source: Source, preset: Preset | None) -> tuple[Job, tuple[str, ...]]:
+    """`job` with everything its config leaves to the preset written out, and what a person must be told of the file.
+
+    The preset's opt-outs count besides those of the config: they can be added to, not be lost by adding one.
+    """
+    if preset is None or not isinstance(job, PresetJob):
+        return job, ()
+    described = source.describe()
+    taken = resolve(preset, source.columns, files=described.files)
+    own = job.columns
+    if own.email is None and not taken.email:
+        raise no_address(preset, source.columns)
+    whole = {
+        **{name: getattr(job, name) for name in Job.model_fields},
+        "columns": Columns(
+            email=own.email or EmailColumn(column=list(taken.email), several=taken.several),
+            active=True if own.active is None else own.active,
+            name=own.name or taken.name,
+        ),
+        "variables": _preset_variables(taken) if job.variables is None else job.variables,
+        "hold": [*job.hold, *map(_written, taken.holds)],
+        "opt_out": [*job.opt_out, *map(_written, taken.opt_outs)],
+        "sentinels": job.sentinels if "sentinels" in job.model_fields_set else list(preset.sentinels),
+    }
+    return Job(**whole), taken.notes
+
+
+def _preset_variables(taken: Taken) -> dict[str, str | VariableTable]:
+    return {
+        rule.name: VariableTable(
+            column=rule.column, type=rule.type, formats=list(rule.formats), on_error=rule.on_error, phone=rule.phone
+        )
+        for rule in taken.variables
+    }
+
+
+def _written(rule: HoldRule) -> Hold:
+    return Hold(
+        column=rule.column,
+        is_=list(rule.values) or None,
+        is_not=list(rule.none_of) or None,
+        like=list(rule.like) or None,
+        not_empty=rule.not_empty,
+        yes=rule.yes,
+    )
 
 
 def _spread(job: Job, source: Source, email: EmailRule) -> Source:

@@ -16,8 +16,8 @@ from syncengine.config.model import (
     Guard,
     Hold,
     Instance,
-    Job,
     Mirror,
+    PresetJob,
     SourceTable,
     State,
 )
@@ -70,7 +70,7 @@ def test_every_verb_is_told_and_helps(verb: str) -> None:
 def test_every_setting_is_told() -> None:
     settings = [
         field.alias or name
-        for model in (Account, Instance, State, Job, SourceTable, Columns, Mirror, Guard, Hold)
+        for model in (Account, Instance, State, PresetJob, SourceTable, Columns, Mirror, Guard, Hold)
         for name, field in model.model_fields.items()
         if name not in {"api", "columns", "variables", "mirror", "guard", "hold", "opt_out"}
     ]

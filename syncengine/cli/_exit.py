@@ -3,12 +3,14 @@
 import contextlib
 import json
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import click
 
-from syncengine.cli._render import say
+from syncengine.cli import _render
+from syncengine.cli._render import answer, say
 from syncengine.errors import InternalError, InterruptedRunError, SyncEngineError
 from syncengine.report import EXIT_CODES, Report
 
@@ -68,23 +70,49 @@ def as_document(error: SyncEngineError) -> dict[str, Any]:
 @contextlib.contextmanager
 def leave(*, as_json: bool) -> Iterator[None]:
     """Turn what the block raises into a message and an exit code. With `as_json` stdout gets a document as well."""
+    _render.lost.clear()
     try:
         yield
     except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        sys.exit(_unless_lost(ended.exit_code))
+    except SystemExit as ended:
+        sys.exit(_unless_lost(ended.code if isinstance(ended.code, int) else 0))
     except click.Abort:
-        click.echo("Stopped; nothing was sent.", err=True)
-        sys.exit(130)
+        stopped = InterruptedRunError("stopped before anything was sent", signal_number=2, sent="nothing was sent")
+        _end(stopped, as_json=as_json)
     except click.ClickException as misuse:
+        if as_json:
+            _print_document({"code": "usage", "what": misuse.format_message(), "why": "", "fix": "", "sent": _NOTHING})
         misuse.show()
         sys.exit(2)
     except SyncEngineError as error:
-        say(told(error))
-        if as_json:
-            click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "runs": [], "error": as_document(error)}))
-        if isinstance(error, InternalError):
-            click.echo("  this is a bug of ours: please report it with the folder of the run", err=True)
-        sys.exit(exit_code(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our answer left (`| head`): that is not a failure
-        sys.exit(0)
+        _end(error, as_json=as_json)
+    except Exception as error:  # noqa: BLE001  # the last edge: a person gets more than a stack trace
+        traceback.print_exc()
+        what = f"{type(error).__name__}, which nobody here expected"
+        fix = "please report it with the lines above; syncengine status shows how far a run came"
+        _end(InternalError(what, why=str(error), fix=fix, sent=""), as_json=as_json)
+
+
+_NOTHING: Final = "nothing was sent"
+
+
+def _end(error: SyncEngineError, *, as_json: bool) -> NoReturn:
+    say(told(error))
+    if as_json:
+        _print_document(as_document(error))
+    if isinstance(error, InternalError):
+        say("  this is a bug of ours: please report it with the folder of the run")
+    sys.exit(exit_code(error))
+
+
+def _print_document(error: dict[str, Any]) -> None:
+    answer(json.dumps({"schema_version": SCHEMA_VERSION, "runs": [], "error": error}))
+
+
+def _unless_lost(code: int) -> int:
+    """`code`, or 1 where all went well but the answer could not be written."""
+    if not _render.lost:
+        return code
+    say(f"error[answer-lost]: the answer could not be written: {_render.lost[0]}")
+    return code or 1

@@ -11,10 +11,10 @@ from syncengine.events import (
     CircuitClosed,
     CircuitOpened,
     Event,
+    NotReached,
     RequestAnswered,
     RetryPlanned,
     RunBegan,
-    Stopping,
     VariablesCreated,
     WaitingForLateRequests,
     WaveBegan,
@@ -40,12 +40,24 @@ def progress() -> Progress:
     return LiveProgress() if is_terminal(sys.stderr) else Heartbeat()
 
 
-def waiting(event: WaitingForLateRequests) -> str:
-    """Why nothing happens for a while."""
-    return (
-        f"{event.op.value}: {event.contacts:,} contacts wait {event.seconds:.0f} s, since an older request about them "
-        "got no answer and may still be carried out"
-    )
+def notice(event: Event) -> str | None:
+    """A line about what a person should know of while it happens; None for what only moves the bars."""
+    match event:
+        case VariablesCreated(names):
+            return f"variables created: {', '.join(names)}"
+        case WaitingForLateRequests(op, contacts, seconds):
+            return (
+                f"{op.value}: {contacts:,} contacts wait {seconds:.0f} s, since an older request about them "
+                "got no answer and may still be carried out"
+            )
+        case NotReached(problem, patience):  # said at once: who watches may know that the address is wrong
+            return f"the service can't be reached ({problem}): trying again for {patience:.0f} s"
+        case CircuitOpened(problem):
+            return f"the service does not answer ({problem}): trying with one request at a time"
+        case CircuitClosed(outage):
+            return f"the service answers again, after {outage:.0f} s"
+        case _:
+            return None
 
 
 class Heartbeat:
@@ -66,23 +78,14 @@ class Heartbeat:
                 self._last_share = done / contacts if contacts else 0.0
                 began = "goes on" if done else "begins"
                 self._write(f"{job}: run {run[:13]} {began}, {contacts - done:,} contacts to send")
-            case VariablesCreated(names):
-                self._write(f"variables created: {', '.join(names)}")
-            case WaitingForLateRequests():
-                self._write(waiting(event))
             case BatchSettled(_, _, size, confirmed):
                 self._done += size
                 self._confirmed += confirmed
                 self._refused += size - confirmed
                 self._beat()
-            case CircuitOpened(problem):
-                self._write(f"the service does not answer ({problem}): trying with one request at a time")
-            case CircuitClosed(outage):
-                self._write(f"the service answers again, after {outage:.0f} s")
-            case Stopping(reason, in_flight):
-                self._write(f"stopping ({reason}): {in_flight} requests in flight")
             case _:
-                pass
+                if (line := notice(event)) is not None:
+                    self._write(line)
 
     def _beat(self) -> None:
         share = self._done / self._contacts if self._contacts else 1.0
@@ -109,7 +112,7 @@ class LiveProgress:
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}", style="dim"),
-            console=Console(stderr=True),
+            console=Console(stderr=True, markup=False, highlight=False, emoji=False),
         )
         self._wave: TaskID | None = None
         self._requests = self._retries = self._refused = 0
@@ -118,15 +121,12 @@ class LiveProgress:
     def __call__(self, event: Event) -> None:
         match event:
             case RunBegan(run, job, _, done):
+                self._began = time.monotonic()
                 self._bars.start()
                 again = "goes on" if done else "begins"
                 self._bars.console.print(f"{job}: run {run[:13]} {again} · Ctrl-C stops safely")
-            case VariablesCreated(names):
-                self._bars.console.print(f"  variables created: {', '.join(names)}")
             case WaveBegan(op, contacts, done):
                 self._wave = self._bars.add_task(op.value, total=contacts, completed=done, note="")
-            case WaitingForLateRequests():
-                self._bars.console.print(f"  {waiting(event)}")
             case BatchSettled(_, _, size, confirmed) if self._wave is not None:
                 self._refused += size - confirmed
                 self._bars.update(self._wave, advance=size, note=self._note())
@@ -134,14 +134,11 @@ class LiveProgress:
                 self._requests += 1
             case RetryPlanned():
                 self._retries += 1
-            case CircuitOpened(problem):
-                self._bars.console.print(
-                    f"  the service does not answer ({problem}): one request at a time tries again"
-                )
-            case CircuitClosed(outage):
-                self._bars.console.print(f"  the service answers again, after {outage:.0f} s")
+                if self._wave is not None:
+                    self._bars.update(self._wave, note=self._note())
             case _:
-                pass
+                if (line := notice(event)) is not None:
+                    self._bars.console.print(f"  {line}")
 
     def _note(self) -> str:
         speed = self._requests / max(0.001, time.monotonic() - self._began)

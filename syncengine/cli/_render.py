@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
@@ -23,12 +23,39 @@ _WORDS = {
 
 def say(text: str = "") -> None:
     """Talk: to stderr."""
-    click.echo(harmless(text), err=True)
+    _print(text, err=True)
 
 
 def answer(text: str = "") -> None:
     """What was asked for: to stdout."""
-    click.echo(harmless(text))
+    _print(text, err=False)
+
+
+def _print(text: str, *, err: bool) -> None:
+    """Work does not end because nobody listens (`| head`), or because the answer finds no room (`> /dev/full`)."""
+    stream = sys.stderr if err else sys.stdout
+    try:
+        click.echo(harmless(text), err=err, color=False if is_plain() else None)
+    except BrokenPipeError:
+        _send_to_nobody(stream)
+    except OSError as error:
+        _send_to_nobody(stream)
+        lost.append(str(error))
+
+
+lost: Final[list[str]] = []  #: why output could not be written; `leave` tells it at the end
+
+
+def _send_to_nobody(stream: IO[str]) -> None:
+    """Let `stream` go on without its reader, what it still holds in its buffer included."""
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, stream.fileno())
+    os.close(nobody)
+
+
+def is_plain() -> bool:
+    """Whether colours are not wanted (https://no-color.org), or not understood."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def harmless(text: str) -> str:
@@ -49,14 +76,17 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
     for row in rows:
         layout.add_row(*(harmless(cell) for cell in row))
     console = Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 400)
-    console.print(layout, crop=False)
+    with console.capture() as printed:
+        console.print(layout, crop=False)
+    answer("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def plan_lines(view: Mapping[str, Any]) -> list[str]:
     """A plan for people. `view` is what `bootstrap.view_plan` gives."""
     lines = [f"{view['job']} -> list {view['list']}", ""]
     lines.append(f"Source   {view['source']}   {view['rows']:,} rows · {view['columns']} columns")
-    lines += [f"         {fact}" for fact in view["facts"]]
+    if view["facts"]:
+        lines.append(f"         {' · '.join(view['facts'])}")
     lines.append(f"State    {view['known']:,} contacts{view['synced']}")
     lines += [f"         ! {warning}" for warning in view["warnings"]]
     if view["why"]:
@@ -79,10 +109,8 @@ def plan_lines(view: Mapping[str, Any]) -> list[str]:
         if view["differences"]:
             lines.append(f"    all of them: {view['differences']}")
     if view["requests"]:
-        lines += [
-            "",
-            f"Cost     {view['requests']:,} requests ≈ {duration(view['estimate'])} at {view['rate']:g} a second",
-        ]
+        requests = f"{view['requests']:,} {plural('request', view['requests'])}"
+        lines += ["", f"Cost     {requests} ≈ {duration(view['estimate'])} at {view['rate']:g} a second"]
     return lines
 
 
@@ -104,16 +132,17 @@ def plan_sentence(planned: Mapping[Op, int], variables: int) -> str:
 
 def summary_lines(report: Mapping[str, Any]) -> list[str]:
     """What a run did."""
+    took = duration(report["seconds"])
     done = {
-        "ok": "Done",
-        "rejected": "Done, with contacts that were not confirmed",
+        "ok": f"Done in {took}",
+        "rejected": f"Done in {took}, but some contacts were not confirmed",
         "guard": "Stopped by a guard before anything was sent",
-        "interrupted": "Stopped; what was confirmed is recorded",
-        "unavailable": "Stopped: the service is not available",
-        "refused": "Stopped: the service refuses every request",
-        "failed": "Failed",
+        "interrupted": f"Stopped after {took}; what was confirmed is recorded",
+        "unavailable": f"Stopped after {took}: the service is not available",
+        "refused": f"Stopped after {took}: the service refuses every request",
+        "failed": f"Failed after {took}",
     }[report["result"]]
-    lines = [f"{report['job']}: {done} in {duration(report['seconds'])} · run {report['run'][:13]}", ""]
+    lines = [f"{report['job']}: {done} · run {report['run'][:13]}", ""]
     if report["variables_created"]:
         lines.append(f"  variables created: {', '.join(report['variables_created'])}")
     confirmed = [f"{count:,} {_WORDS[Op(op)][1]}" for op, count in report["confirmed"].items() if count]
@@ -127,9 +156,11 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     ):
         if count:
             lines.append(f"  {count:,} {words}   ->  syncengine errors {short}{flag}")
-    if report["pending"]:
+    if report["pending"] and report["result"] != "guard":
         lines.append(f"  {report['pending']:,} pending   ->  the same command goes on with them")
-    lines.append(f"  {report['requests']:,} requests ({report['retries']:,} retries) · {report['paths']['run']}")
+    requests, retries = report["requests"], report["retries"]
+    counted = f"{requests:,} {plural('request', requests)} ({retries:,} {'retry' if retries == 1 else 'retries'})"
+    lines.append(f"  {counted} · {report['paths']['run']}")
     return lines
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import click
+from click.exceptions import NoSuchCommand
 
 from syncengine.cli._exit import leave
 
@@ -20,6 +21,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "retry": ("retry_", "Send a run's rejected and unresolved contacts again."),
     "explain": ("explain_", "What a code means, and what to do about it."),
     "state": ("state_", "What is remembered of a list: show, adopt, export, verify, forget, reset."),
+    "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay."),
     "sandbox": ("sandbox_", "Serve a stand-in for the SmartSender API."),
 }
 
@@ -38,6 +40,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"syncengine.cli.{VERBS[cmd_name][0]}")
         command = module.command
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:  # click knows of no verb that is not imported
+            raise NoSuchCommand(error.command_name, possibilities=VERBS, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

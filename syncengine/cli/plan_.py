@@ -2,12 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncengine.cli._exit import SCHEMA_VERSION
+from syncengine.cli._exit import SCHEMA_VERSION, as_document, exit_code, gravest, told
 from syncengine.cli._options import config_option, json_option, load
 from syncengine.cli._render import answer, plan_lines, plan_sentence, say
+from syncengine.errors import StateError, SyncEngineError
+
+if TYPE_CHECKING:
+    from syncengine.bootstrap import Workshop
+    from syncengine.config.model import Job
 
 
 @click.command("plan")
@@ -38,22 +44,43 @@ def command(
     """
     from syncengine import bootstrap  # noqa: PLC0415  # polars and httpx are imported here, not at start-up
 
-    loaded = load(context, config_here)
-    workshop = bootstrap.Workshop(loaded, bootstrap.Overrides(limit=limit), show_pii=show_pii)
-    chosen = workshop.jobs(jobs)
-    if out is not None and len(chosen) > 1:
+    workshop = bootstrap.Workshop(load(context, config_here), bootstrap.Overrides(limit=limit), show_pii=show_pii)
+    code = show_plans(workshop, workshop.jobs(jobs), out=out, as_json=as_json)
+    return 0 if code == CHANGES and not detailed_exitcode else code
+
+
+CHANGES = 10
+
+
+def show_plans(workshop: "Workshop", jobs: "list[Job]", *, out: str | None, as_json: bool) -> int:
+    """Plan every job and show it. The gravest exit code of the jobs that have no plan; else `CHANGES` if there are any.
+
+    A job without a plan does not keep the others from theirs.
+    """
+    from syncengine import bootstrap  # noqa: PLC0415  # polars is imported here, not at start-up
+
+    if out is not None and len(jobs) > 1:
         raise click.UsageError("--out holds one plan: name one job")
-    documents, changes = [], 0
+    documents: list[dict[str, Any]] = []
+    codes, changes = [], 0
     with bootstrap.open_session(workshop, doing="plan") as session:
-        for job in chosen:
-            planned = bootstrap.plan_job(session, job, out=Path(out) if out else None)
+        for job in jobs:
+            try:
+                planned = bootstrap.plan_job(session, job, out=Path(out) if out else None)
+            except StateError:
+                raise  # the state is all jobs'
+            except SyncEngineError as problem:
+                say(told(problem))
+                documents.append(bootstrap.failed(session, job, problem) | {"error": as_document(problem)})
+                codes.append(exit_code(problem))
+                continue
             changes += planned.prepared.facts.changes + len(planned.prepared.facts.variables)
             documents.append(planned.document)
             if not as_json:
                 _show(planned.view, out)
     if as_json:
         answer(json.dumps({"schema_version": SCHEMA_VERSION, "runs": documents}))
-    return 10 if detailed_exitcode and changes else 0
+    return gravest(codes) or (CHANGES if changes else 0)
 
 
 def _show(view: dict[str, object], out: str | None) -> None:

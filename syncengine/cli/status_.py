@@ -20,17 +20,17 @@ from syncengine.cli._render import ago, answer, print_table
 def command(context: click.Context, jobs: tuple[str, ...], config_here: str | None, *, as_json: bool) -> int:
     """Show each job's last run, what is known of its list, and the next command to type."""
     loaded = load(context, config_here)
-    names = {job.name: job.list_id for job in loaded.config.job if not jobs or job.name in jobs}
+    names = {job.name: job.list_id for job in loaded.jobs(jobs)}
     views = overview.jobs(loaded.folder / loaded.config.state.path, names)
     if as_json:
         document = [_document(view, names[view.job]) for view in views]
         answer(json.dumps({"schema_version": SCHEMA_VERSION, "jobs": document}))
         return 0
-    rows = [
-        [view.job, names[view.job], *_last(view.last), f"{view.contacts:,}" if view.contacts else "-", _next(view)]
-        for view in views
-    ]
-    print_table(["JOB", "LIST", "LAST RUN", "RUN", "RESULT", "CONTACTS", "NEXT"], rows, right=[5])
+    rows = [[view.job, *_last(view.last), f"{view.contacts:,}" if view.contacts else "-"] for view in views]
+    print_table(["JOB", "LAST RUN", "RUN", "RESULT", "CONTACTS"], rows, right=[4])
+    steps = [step for view in views if (step := _next(view))]
+    if steps:
+        answer("\nNext:\n" + "\n".join(f"  {step}" for step in steps))
     return 0
 
 

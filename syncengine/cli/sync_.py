@@ -1,6 +1,7 @@
 """`sync`: plan, show the plan, ask on a terminal, carry it out; go on with an unfinished run."""
 
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from syncengine.cli._exit import SCHEMA_VERSION, as_document, code_of, gravest, 
 from syncengine.cli._options import config_option, json_option, load, refuse_token
 from syncengine.cli._progress import progress
 from syncengine.cli._render import answer, plan_lines, plan_sentence, say, summary_lines
-from syncengine.errors import ConfigError
+from syncengine.errors import ConfigError, InterruptedRunError
 from syncengine.events import Event
 
 
@@ -48,23 +49,15 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     syncengine sync --yes --json           # all jobs, as cron would
     """
     from syncengine import bootstrap  # noqa: PLC0415  # polars and httpx are imported here, not at start-up
-    from syncengine.cli.plan_ import command as plan  # noqa: PLC0415
+    from syncengine.cli.plan_ import CHANGES, show_plans  # noqa: PLC0415
 
-    if flags["dry_run"]:
-        return int(
-            context.invoke(
-                plan,
-                jobs=jobs,
-                config_here=config_here,
-                out=None,
-                limit=None,
-                as_json=flags["as_json"],
-                detailed_exitcode=False,
-                show_pii=flags["show_pii"],
-            )
-        )
     workshop = bootstrap.Workshop(load(context, config_here), _overrides(flags), show_pii=flags["show_pii"])
     chosen = workshop.jobs(jobs)
+    if flags["dry_run"]:
+        if flags["given"]:
+            raise click.UsageError("--dry-run makes a plan, and --plan has one: give one of the two")
+        code = show_plans(workshop, chosen, out=None, as_json=flags["as_json"])
+        return 0 if code == CHANGES else code
     screen = Screen(as_json=flags["as_json"], yes=flags["yes"])
     given = Path(flags["given"]) if flags["given"] else None
     if given is not None and len(chosen) > 1:
@@ -100,6 +93,20 @@ def _overrides(flags: dict[str, Any]) -> Any:
     )
 
 
+def _confirmed(question: str) -> bool:
+    """Ask a person. Raises InterruptedRunError on Ctrl-C, which is the event loop's otherwise and would wait for it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        say()
+        raise InterruptedRunError(
+            "stopped at the question", signal_number=signal.SIGINT, sent="nothing was sent"
+        ) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Screen:
     """What a person sees of a sync (a `bootstrap.Screen`): the plan, the question, progress, and what became of it."""
 
@@ -107,6 +114,7 @@ class Screen:
         self._as_json = as_json
         self._yes = yes
         self._progress = None if as_json else progress()
+        self._declined = False
         self._documents: list[dict[str, Any]] = []
 
     def approve(self, view: Mapping[str, Any]) -> bool:
@@ -126,7 +134,8 @@ class Screen:
                 fix="run it with --yes; to look first: syncengine plan",
                 code="yes-missing",
             )
-        return click.confirm("Send this?", err=True)
+        self._declined = not _confirmed("Send this?")
+        return not self._declined
 
     def observe(self, event: Event) -> None:
         if self._progress is not None:
@@ -144,7 +153,9 @@ class Screen:
         if end.problem is not None:
             document["error"] = as_document(end.problem)
         self._documents.append(document)
-        if not self._as_json and end.report is not None:
+        if self._declined and end.problem is None:
+            say("Nothing was sent.")
+        elif not self._as_json and end.report is not None:
             for line in summary_lines(end.report.to_json()):
                 answer(line)
         if end.problem is not None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,8 @@ from syncengine.config.model import (
     Config,
     EmailColumn,
     Instance,
+    Job,
+    PresetJob,
     SourceTable,
     VariableTable,
     is_loopback_url,
@@ -61,6 +63,26 @@ class Loaded:
     @property
     def folder(self) -> Path:
         return self.path.parent
+
+    def jobs(self, names: Sequence[str]) -> list[Job]:
+        """The jobs named, in that order and each once; or all. Raises ConfigError."""
+        if not self.config.job:
+            raise ConfigError(
+                f"{self.path.name} has no [[job]]",
+                fix="syncengine init contacts.csv shows what one looks like",
+                code="job-missing",
+            )
+        by_name = {job.name: job for job in self.config.job}
+        unknown = next((name for name in names if name not in by_name), None)
+        if unknown is not None:
+            near = difflib.get_close_matches(unknown, by_name, n=1, cutoff=0.5)
+            raise ConfigError(
+                f'no job is called "{unknown}"' + (f'; did you mean "{near[0]}"?' if near else ""),
+                why=f"{self.path.name} has: {', '.join(by_name)}",
+                fix=f"name one of them{f', such as {near[0]}' if near else ''}; without a name all are meant",
+                code="job-unknown",
+            )
+        return [by_name[name] for name in dict.fromkeys(names)] if names else list(self.config.job)
 
 
 def find_config(start: Path, environment: Mapping[str, str]) -> Path:
@@ -250,7 +272,10 @@ def _goes_to(config: Config, place: tuple[str, str]) -> str | None:
 # -- telling faults --------------------------------------------------------------------------------------------------
 
 _SHAPES: Final = frozenset(
-    {"str", "bool", *(table.__name__ for table in (SourceTable, EmailColumn, ActiveColumn, VariableTable))}
+    {
+        *("str", "bool"),
+        *(table.__name__ for table in (SourceTable, EmailColumn, ActiveColumn, VariableTable, Job, PresetJob)),
+    }
 )
 _PLAIN: Final = {
     "missing": "is missing",

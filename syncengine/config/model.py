@@ -5,7 +5,16 @@ import re
 import urllib.parse
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from syncengine.model import Consent, Mode, OnMissing, VariableType
 from syncengine.normalise.mapping import Empty, OnError, OptedOut, Several, Winner
@@ -255,13 +264,37 @@ class Job(Section):
         return value
 
 
+class SomeColumns(Section):
+    """[job.columns] of a job with a preset: what the preset shall not decide."""
+
+    email: str | Names | EmailColumn | None = None
+    active: bool | str | ActiveColumn | None = None
+    name: str | None = None
+
+
+class PresetJob(Job):
+    """[[job]] with `preset`: what its config leaves out, the preset of the CRM says, by the columns of the file."""
+
+    columns: SomeColumns = SomeColumns()  # type: ignore[assignment]  # made whole before anybody reads it
+    preset: str
+
+
+def _kind_of_job(written: object) -> str:
+    return (
+        "PresetJob" if isinstance(written, PresetJob) or (isinstance(written, dict) and "preset" in written) else "Job"
+    )
+
+
+AnyJob = Annotated[Annotated[PresetJob, Tag("PresetJob")] | Annotated[Job, Tag("Job")], Discriminator(_kind_of_job)]
+
+
 class Config(Section):
     """The whole file."""
 
     account: Account = Account()
     state: State = State()
     smartersends: Instance = Instance()
-    job: list[Job] = []
+    job: list[AnyJob] = []
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

@@ -6,7 +6,7 @@ are in flight, the destination's pacer how fast they go. Here they are only brou
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,6 +95,7 @@ class Dispatcher:
     chance: random.Random = field(default_factory=random.Random)
     backoff: Backoff = field(default_factory=Backoff)
     experience: Experience = field(default_factory=Experience)
+    begun_before: Collection[int] = frozenset()  #: batches an earlier process began to send and did not settle
     in_flight: int = 0
     retries: int = 0
 
@@ -188,12 +189,13 @@ class Dispatcher:
             consent=self.rules.consent,
             experience=self.experience,
         )
-        machine = settle(batch.size, terms, _circumstances(batch))
+        lost = _Lost(int(batch.number in self.begun_before))
+        machine = settle(batch.size, terms, _circumstances(batch, lost))
         in_doubt = False
         try:
             ask = next(machine)
             while True:
-                answer, unanswered = await self._answer(batch, ask)
+                answer, unanswered = await self._answer(batch, ask, lost)
                 in_doubt |= unanswered
                 if answer is None:
                     return  # a stop was requested and no answer came: the batch stays intended
@@ -204,7 +206,7 @@ class Dispatcher:
         self.experience.learn(settled)
         self._tell(batch, settled)
 
-    async def _answer(self, batch: Batch, ask: Ask) -> tuple[Answer | None, bool]:
+    async def _answer(self, batch: Batch, ask: Ask, lost: "_Lost") -> tuple[Answer | None, bool]:
         """The answer to one request, sent as often as it takes; and whether an attempt may still be applied late.
 
         No answer at all (None) means that a stop was requested meanwhile. NoAnswer means that this request never
@@ -218,12 +220,13 @@ class Dispatcher:
             attempt += 1
             answer = await self._attempt(batch, ask)
             if not isinstance(answer, NoAnswer):
-                lost = _missing_variable(answer)
-                if lost is None or lost in restored or not await self.restore_variable(lost):
+                name = _missing_variable(answer)
+                if name is None or name in restored or not await self.restore_variable(name):
                     return answer, in_doubt
-                restored.add(lost)
+                restored.add(name)
                 continue
             in_doubt |= may_arrive_late(answer)
+            lost.attempts += answer.sent
             if attempt >= HOPELESS_AFTER and self._is_alone(answer, answered_before):
                 return answer, in_doubt
             if self._must_stop():
@@ -286,7 +289,14 @@ def _first_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return leaf
 
 
-def _circumstances(batch: Batch) -> Circumstances:
+@dataclass(slots=True)
+class _Lost:
+    """Attempts of a batch that may have been carried out without an answer that reached us."""
+
+    attempts: int
+
+
+def _circumstances(batch: Batch, lost: _Lost) -> Circumstances:
     def addresses() -> Sequence[tuple[str, ...]]:
         return [tuple(dict.fromkeys(pair)) for pair in batch.contacts.select(CONTACT, EMAIL).iter_rows()]
 
@@ -294,7 +304,7 @@ def _circumstances(batch: Batch) -> Circumstances:
         named = f'{{"name":{json.dumps(variable)},'
         return set(batch.contacts[VARIABLES].str.contains(named, literal=True).arg_true().to_list())
 
-    return Circumstances(addresses, carriers)
+    return Circumstances(addresses, carriers, lambda: lost.attempts)
 
 
 def _readings(answer: Answer) -> list[Reading]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from syncengine.model import Call, Consent, Mode, Op
-from syncengine.settlement import OnExists, Settled, Terms
+from syncengine.settlement import Names, OnExists, Settled, Terms
 
 FEW_EXIST = 0.01
 """Share of unknown contacts that exist up to which an add comes first. An add of 100 is plainly accepted only if
@@ -17,10 +17,16 @@ class Experience:
     existed: int = 0
     created: int = 0
     largest: int = 100
+    names_proven: bool = False  #: an error about a lone contact named that contact
+    stores_nothing: bool = False  #: of an add it declines
+    keeps_in_secret: bool = False  #: stores a part of an add it declines, and does not tell which
 
     def learn(self, settled: Settled) -> None:
         self.existed += settled.existed
         self.created += settled.created
+        self.names_proven |= settled.names is Names.PROVEN
+        self.stores_nothing |= settled.stores_nothing
+        self.keeps_in_secret |= settled.obscure > 0
 
     @property
     def first_call(self) -> Call:
@@ -53,12 +59,16 @@ def terms_for(op: Op, *, known: bool, mode: Mode, consent: Consent, experience: 
     may_add = op is Op.ADD or (
         op in {Op.UPDATE, Op.RENAME} and known and mode in {Mode.UPSERT, Mode.MIRROR} and consent is Consent.SOURCE
     )
-    exists = on_exists(mode, consent)
+    exists = on_exists(mode, consent) if op is Op.ADD else OnExists.UPDATE
+    # Where nobody may be updated to find out, one contact on the list would make the whole request a riddle.
+    alone = exists is not OnExists.UPDATE and experience.keeps_in_secret
     return Terms(
         op,
         known=known,
         may_add=may_add,
-        on_exists=exists if op is Op.ADD else OnExists.UPDATE,
+        on_exists=exists,
         first=first_form(op, exists, experience),
-        largest=experience.largest,
+        largest=1 if alone else experience.largest,
+        names=Names.PROVEN if experience.names_proven else Names.UNPROVEN,
+        stores_nothing=experience.stores_nothing,
     )

@@ -32,6 +32,7 @@ __all__ = [
     "DateEvidence",
     "blank_sentinels",
     "boolean",
+    "check_date_formats",
     "control_characters",
     "date",
     "date_evidence",
@@ -271,6 +272,13 @@ def _check_format(format_: str, parts: Sequence[str]) -> None:
         fix='write it like formats = ["%d.%m.%Y", "%d.%m.%Y %H:%M:%S"]; ISO dates (2024-05-31) need no format',
         code="date-format",
     )
+
+
+def check_date_formats(formats: Sequence[str]) -> None:
+    """Raises ConfigError as `date` would, before there is a cell to read."""
+    _refuse_rivals(formats)
+    for format_ in formats:
+        _shape(format_)
 
 
 def _refuse_rivals(formats: Sequence[str]) -> None:

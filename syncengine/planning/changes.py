@@ -11,6 +11,7 @@ import polars_hash  # noqa: F401  # registers the namespace `chash`
 from syncengine.diff import KNOWN_FINGERPRINT, SAME, departures, diff
 from syncengine.duplicates import resolve_duplicates
 from syncengine.frames import (
+    ACTIVE,
     ADDRESS,
     CODE,
     FIELDS,
@@ -193,6 +194,8 @@ class _Comparer:
         match self.intent.mode:
             case Mode.UPDATE:
                 unknown = pl.col(OP) == Op.ADD.value
+                if self.intent.consent is Consent.KEEP:  # an update would subscribe whoever has unsubscribed meanwhile
+                    changes = self.without(changes, _held_as(changes, "consent-unknown", unknown & pl.col(ACTIVE)))
                 return changes.with_columns(pl.when(unknown).then(pl.lit(Op.UPDATE.value)).otherwise(OP).alias(OP))
             case Mode.ADD:
                 return self.without(changes, _held_as(changes, "add-only", pl.col(KNOWN) & (pl.col(OP) != SAME)))
@@ -276,6 +279,7 @@ def is_forgotten(forgotten: Forgotten) -> pl.Expr:
 
 
 _REASONS = {
+    "consent-unknown": 'nothing is known of this contact, and consent = "keep" forbids to send it as subscribed',
     "forgotten": "this person was erased (state forget) and is not added again",
     "add-only": 'the list has other values for this contact, and the job only adds (mode = "add")',
     "suppressed": "SmartSender reported that this person unsubscribed, complained, bounced or was removed",

@@ -74,8 +74,25 @@ def test_an_unreachable_host_ends_with_7_and_the_next_run_goes_on(project: "Proj
     answer = project.run("sync", "--yes", "--json")
 
     assert (answer.code, answer.report["result"], answer.report["pending"]) == (7, "unavailable", 250)
-    assert "go" in answer.err
+    assert "error[unreachable]: http://127.0.0.1:9 can't be reached" in answer.err
+    assert "check `url` of [account]" in answer.err
     assert "run the same command again" in answer.err
+    assert "no contact is confirmed; 250 are pending" in answer.err
+
+    rewrite(project, 'url = "http://127.0.0.1:9"\nmax_outage = 0.2', f'url = "{good}"')
+    gone_on = project.run("sync", "--yes", "--json")
+
+    assert (gone_on.code, gone_on.report["confirmed"]["add"], gone_on.report["pending"]) == (0, 250, 0)
+    assert gone_on.report["run"] == answer.report["run"]
+
+
+def test_an_unreachable_host_is_said_at_once_and_not_after_the_patience(project: "Project") -> None:
+    rewrite(project, f'url = "{project.url}"', 'url = "http://127.0.0.1:9"\nmax_outage = 0.2')
+
+    answer = project.run("sync", "--yes")
+
+    first = next(line for line in answer.err.splitlines() if "can't be reached" in line)
+    assert first.endswith("trying again for 0 s")
 
 
 def test_a_refused_token_ends_with_4_without_showing_it(project: "Project") -> None:
@@ -87,6 +104,7 @@ def test_a_refused_token_ends_with_4_without_showing_it(project: "Project") -> N
     assert (answer.code, answer.report["result"]) == (4, "refused")
     assert "a-wrong-token-4711" not in answer.out + answer.err
     assert b"a-wrong-token-4711" not in written
+    assert "no contact is confirmed; 250 are pending" in answer.err
     assert len(project.sandbox.log) <= 8
     assert project.contacts.contacts == {}
 
@@ -256,6 +274,17 @@ def test_check_online_asks_the_service_and_changes_nothing(project: "Project") -
     answer = project.run("check", "--online")
     assert answer.code == 4
     assert "a-wrong-token" not in answer.out + answer.err
+
+
+def test_check_online_tells_a_list_the_account_does_not_have(project: "Project") -> None:
+    rewrite(project, project.contacts.id, "5537ab2a08d241dc69320000")
+
+    answer = project.run("check", "--online")
+
+    assert answer.code == 4
+    assert "error[list-refused]" in answer.err
+    assert "5537ab2a08d241dc69320000 not found" in answer.err
+    assert "it changes nothing" in answer.err
 
 
 def test_environment_beats_file_and_flag_beats_environment(project: "Project", monkeypatch: pytest.MonkeyPatch) -> None:

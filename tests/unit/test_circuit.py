@@ -7,10 +7,10 @@ from typing import Any
 import anyio
 import pytest
 
-from syncengine.dispatch.circuit import Circuit
+from syncengine.dispatch.circuit import FIRST_CONNECTION, Circuit
 from syncengine.dispatch.retry import RetryBudget
 from syncengine.errors import UnavailableError
-from syncengine.events import CircuitClosed, CircuitOpened, Event
+from syncengine.events import CircuitClosed, CircuitOpened, Event, NotReached
 from syncengine.model import NoAnswer
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
@@ -208,6 +208,43 @@ async def test_an_outage_that_lasts_too_long_ends_the_run(circuit: Circuit) -> N
     assert ended[0].why.endswith("the last attempt: HTTP 500")
     first = min(time for time in service.asked if time > MAX_OUTAGE - 60)
     assert MAX_OUTAGE - 60 < first <= anyio.current_time() < MAX_OUTAGE + 4 * 61
+
+
+async def test_a_service_never_reached_is_given_up_soon_and_said_at_once(circuit: Circuit, events: list[Event]) -> None:
+    nobody = NoAnswer("ConnectError: All connection attempts failed", sent=False)
+
+    circuit.failed(nobody)
+    assert events == [NotReached("ConnectError: All connection attempts failed", FIRST_CONNECTION)]
+
+    await anyio.sleep(FIRST_CONNECTION - 1)
+    circuit.failed(nobody)
+    await anyio.sleep(1.1)
+    with pytest.raises(UnavailableError, match="can't be reached") as met:
+        circuit.failed(nobody)
+    assert (met.value.code, met.value.exit_code) == ("unreachable", 7)
+    assert len(events) == 1
+
+
+@pytest.mark.parametrize("sign_of_life", [FAULT, NoAnswer("no complete answer within 30 s")])
+async def test_a_service_that_gave_any_sign_of_life_is_waited_for(circuit: Circuit, sign_of_life: NoAnswer) -> None:
+    circuit.failed(sign_of_life)
+
+    await anyio.sleep(MAX_OUTAGE - 1)
+    circuit.failed(NoAnswer("ConnectError", sent=False))
+
+    await anyio.sleep(1.1)
+    with pytest.raises(UnavailableError, match="gives no usable answer"):
+        circuit.failed(NoAnswer("ConnectError", sent=False))
+
+
+async def test_a_service_that_has_answered_is_waited_for(circuit: Circuit, events: list[Event]) -> None:
+    circuit.succeeded()
+
+    circuit.failed(NoAnswer("ConnectError", sent=False))
+    await anyio.sleep(MAX_OUTAGE - 1)
+    circuit.failed(NoAnswer("ConnectError", sent=False))
+
+    assert [event for event in events if isinstance(event, NotReached)] == []
 
 
 async def test_one_answer_begins_the_patience_anew(circuit: Circuit) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from syncengine.errors import StateError
 from syncengine.ledger import (
+    _SCHEMA_1,
     APPLICATION_ID,
     DATABASE,
     IDENTITY,
@@ -78,9 +79,10 @@ def test_a_folder_that_never_held_a_state_gets_an_empty_one(folder: Path) -> Non
 
     assert dict(zip(tables, counts, strict=True)) == {
         "batches": 0,
+        "corrections": 0,
         "doubts": 0,
         "forgotten": 0,
-        "inbox": 0,
+        "inboxes": 0,
         "lists": 0,
         "meta": 1,
         "names": 0,
@@ -334,27 +336,50 @@ def ledger(folder: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-STEPS = {1: "CREATE TABLE more (x TEXT); INSERT INTO more VALUES ('one')", 2: "INSERT INTO more VALUES ('two')"}
+NOW, NEXT = SCHEMA_VERSION, SCHEMA_VERSION + 1
+STEPS = {
+    NOW: "CREATE TABLE more (x TEXT); INSERT INTO more VALUES ('one')",
+    NEXT: "INSERT INTO more VALUES ('two')",
+}
 
 
 def test_an_older_database_is_brought_up_step_by_step_after_a_copy_was_put_aside(
     folder: Path, ledger: sqlite3.Connection
 ) -> None:
-    migrate(ledger, folder, STEPS, target=3)
+    migrate(ledger, folder, STEPS, target=NEXT + 1)
 
     assert [row[0] for row in ledger.execute("SELECT x FROM more ORDER BY x")] == ["one", "two"]
-    assert ledger.execute("PRAGMA user_version").fetchone()[0] == 3
-    with contextlib.closing(sqlite3.connect(folder / "state.v1.sqlite")) as copy:
-        assert copy.execute("PRAGMA user_version").fetchone()[0] == 1
-    assert (folder / "state.v1.sqlite").stat().st_mode & 0o777 == 0o600
+    assert ledger.execute("PRAGMA user_version").fetchone()[0] == NEXT + 1
+    with contextlib.closing(sqlite3.connect(folder / f"state.v{NOW}.sqlite")) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone()[0] == NOW
+    assert (folder / f"state.v{NOW}.sqlite").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_step_that_fails_leaves_the_database_as_it_was(folder: Path, ledger: sqlite3.Connection) -> None:
     with pytest.raises(StateError):
-        migrate(ledger, folder, {**STEPS, 2: "INSERT INTO nowhere VALUES (1)"}, target=3)
+        migrate(ledger, folder, {**STEPS, NEXT: "INSERT INTO nowhere VALUES (1)"}, target=NEXT + 1)
 
-    assert ledger.execute("PRAGMA user_version").fetchone()[0] == 1
+    assert ledger.execute("PRAGMA user_version").fetchone()[0] == NOW
     assert ledger.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'more'").fetchone()[0] == 0
+
+
+def test_a_database_of_the_first_version_is_brought_up_and_keeps_what_it_knows(folder: Path) -> None:
+    open_ledger(folder).close()
+    (folder / DATABASE).unlink()
+    with contextlib.closing(sqlite3.connect(folder / DATABASE)) as first:
+        first.executescript(_SCHEMA_1)
+        first.execute("INSERT INTO meta VALUES ('identity', ?)", ((folder / IDENTITY).read_text(),))
+        first.execute("INSERT INTO suppressions VALUES ('l', 'a@example.com', 'unsubscribed', 'adopt', '2026-01-01')")
+        first.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        first.execute("PRAGMA user_version=1")
+        first.commit()
+
+    with contextlib.closing(open_ledger(folder)) as ledger:
+        assert tuple(ledger.execute("SELECT * FROM suppressions").fetchone()) == (
+            "l", "a@example.com", "unsubscribed", "adopt", "2026-01-01", "",
+        )  # fmt: skip
+        assert ledger.execute("SELECT count(*) FROM corrections").fetchone()[0] == 0
+    assert (folder / "state.v1.sqlite").exists()
 
 
 def test_a_database_of_this_version_is_left_alone(folder: Path, ledger: sqlite3.Connection) -> None:

@@ -1,11 +1,12 @@
 """Whatever the service answers, every contact of a batch gets the verdict it deserves, in few requests."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
 from syncengine.model import Accepted, Answer, Call, Declined, NoAnswer, Op, Outcome, Partial, Verdict
-from syncengine.settlement import Ask, Circumstances, OnExists, Settled, Terms, settle
+from syncengine.settlement import Ask, Circumstances, Names, OnExists, Settled, Terms, settle
 
 Service = Callable[[Ask], Answer]
 
@@ -20,10 +21,15 @@ def address(position: int) -> str:
 
 
 def carry_out(
-    size: int, terms: Terms, service: Service, carriers: Callable[[str], set[int]] = lambda _: set()
+    size: int,
+    terms: Terms,
+    service: Service,
+    carriers: Callable[[str], set[int]] = lambda _: set(),
+    *,
+    lost: int = 0,
 ) -> tuple[Settled, list[Ask]]:
     """Let `service` answer until everybody is decided; gives the outcome and what was asked."""
-    about = Circumstances(lambda: [(address(position),) for position in range(size)], carriers)
+    about = Circumstances(lambda: [(address(position),) for position in range(size)], carriers, lambda: lost)
     machine = settle(size, terms, about)
     asked: list[Ask] = []
     try:
@@ -319,3 +325,156 @@ def test_what_no_answer_settles_is_unresolved_within_the_budget_and_not_guessed(
 
     assert settled.count(Outcome.UNRESOLVED) == 100
     assert len(asked) <= 3 + 2 * 100
+
+
+# -- names that have to be proven ------------------------------------------------------------------------------------
+
+UNPROVEN = replace(KNOWN, may_add=False, names=Names.UNPROVEN)
+
+
+def test_names_are_relied_on_after_one_lone_contact_was_named() -> None:
+    text = "Contact user7@example.com is on the black list"
+    other = "Contact user9@example.com is on the black list"
+
+    settled, asked = carry_out(100, UNPROVEN, script(Partial(98, (text, other)), Partial(0, (text,))))
+
+    assert settled.verdicts == {7: rejected("unknown-text", text), 9: rejected("unknown-text", other)}
+    assert (calls(asked), settled.names) == ([("update", 100), ("update", 1)], Names.PROVEN)
+
+
+@pytest.mark.parametrize("bad", [3, 8])
+def test_an_error_that_names_another_contact_blames_nobody_and_clears_nobody(bad: int) -> None:
+    """The service names the neighbour; asked about one contact alone it names a stranger."""
+
+    def service(ask: Ask) -> Answer:
+        if bad not in ask.positions:
+            return Accepted()
+        others = [position for position in ask.positions if position != bad]
+        name = address(others[0]) if others else "stranger@example.org"
+        return Partial(len(others), (f"Unable to find email {name} in email list listId",))
+
+    settled, asked = carry_out(10, UNPROVEN, service)
+
+    assert set(settled.verdicts) == {bad}
+    assert settled.names is Names.MISLEADING
+    assert len(asked) <= 9
+
+
+def test_a_removal_that_names_the_wrong_contact_removes_the_right_ones() -> None:
+    gone, left = {4}, set()
+
+    def service(ask: Ask) -> Answer:
+        unknown = [position for position in ask.positions if position in gone | left]
+        if unknown:
+            others = [position for position in ask.positions if position not in unknown]
+            name = address(others[0]) if others else "stranger@example.org"
+            return Declined((f"Contact {name} not found!",))
+        left.update(ask.positions)
+        return Accepted()
+
+    settled, _ = carry_out(10, Terms(Op.REMOVE, known=True, may_add=False, names=Names.UNPROVEN), service)
+
+    assert settled.count(Outcome.CONFIRMED) == 10
+    assert left == set(range(10)) - gone
+
+
+# -- who is on the list, and from whom, where nobody may be updated to find out --------------------------------------
+
+
+@dataclass
+class Adding:
+    """A list that holds some contacts, behind a service that stores a part of an add it declines."""
+
+    present: set[int]
+    cut: int = 100  #: errors told at most
+    stops: bool = False
+
+    def __call__(self, ask: Ask) -> Answer:
+        errors = []
+        for position in ask.positions:
+            if position in self.present:
+                errors.append(exists(position))
+                if self.stops:
+                    break
+            self.present.add(position)
+        return Declined(tuple(errors[: self.cut])) if errors else Accepted()
+
+
+@pytest.mark.parametrize("terms", [KEEP, ADD_ONLY], ids=["keep", "add"])
+@pytest.mark.parametrize("there", [{3}, {0, 50, 99}, set(range(0, 100, 3))])
+def test_contacts_stored_by_a_declined_add_are_ours(terms: Terms, there: set[int]) -> None:
+    settled, asked = carry_out(100, terms, Adding(set(there)))
+
+    told = Outcome.UNRESOLVED if terms is KEEP else Outcome.REJECTED
+    assert {position: verdict.outcome for position, verdict in settled.verdicts.items()} == dict.fromkeys(there, told)
+    assert len(asked) <= 3
+
+
+def test_who_was_there_before_is_never_taken_for_ours_when_errors_are_cut_short() -> None:
+    there = set(range(0, 100, 3))
+
+    settled, _ = carry_out(100, KEEP, Adding(set(there), cut=10))
+
+    assert there <= settled.verdicts.keys()
+    assert {verdict.code for verdict in settled.verdicts.values()} == {"consent-unknown"}
+    assert set(range(1, 27)) - there <= set(range(100)) - settled.verdicts.keys()  # before the tenth that was told
+
+
+def test_who_was_there_before_is_never_taken_for_ours_by_a_service_that_stops() -> None:
+    there = {10, 40, 70}
+
+    settled, asked = carry_out(100, KEEP, Adding(set(there), stops=True))
+
+    assert there <= settled.verdicts.keys()
+    assert set(range(10)) <= set(range(100)) - settled.verdicts.keys()
+    assert len(asked) <= 203
+
+
+@pytest.mark.parametrize(("terms", "code"), [(KEEP, "consent-unknown"), (ADD_ONLY, "perhaps-ours")])
+def test_after_a_lost_answer_nobody_can_tell_who_put_the_contact_there(terms: Terms, code: str) -> None:
+    settled, _ = carry_out(5, terms, Adding(set(range(5))), lost=1)
+
+    assert {(one.outcome, one.code) for one in settled.verdicts.values()} == {(Outcome.UNRESOLVED, code)}
+    assert settled.obscure == 0
+
+
+def test_under_keep_a_service_that_names_nobody_and_keeps_a_part_leaves_all_of_the_batch_unresolved() -> None:
+    inner = Adding({5})
+
+    def service(ask: Ask) -> Answer:
+        answer = inner(ask)
+        return (
+            answer if isinstance(answer, Accepted) else Declined(("Contact could not be saved",) * len(answer.errors))
+        )
+
+    settled, _ = carry_out(20, KEEP, service)
+
+    assert (settled.count(Outcome.UNRESOLVED), settled.obscure) == (20, 20)
+
+
+def test_a_withheld_contact_is_not_sent_and_keeps_its_verdict() -> None:
+    about = Circumstances(lambda: [(address(position),) for position in range(3)], lambda _: set())
+    waits = Verdict(Outcome.UNRESOLVED, "rename-waits", "")
+    machine = settle(3, KNOWN, about, withheld={1: waits})
+
+    assert next(machine).positions == (0, 2)
+    with pytest.raises(StopIteration) as end:
+        machine.send(Accepted())
+    assert end.value.value.verdicts == {1: waits}
+
+
+@pytest.mark.parametrize(
+    ("lost", "terms", "asks"),
+    [
+        (0, Terms(Op.RENAME, known=True, may_add=False), 1),
+        (1, Terms(Op.RENAME, known=True, may_add=False), 2),
+        (0, Terms(Op.RENAME, known=True, may_add=True), 2),
+    ],
+)
+def test_a_rename_of_a_missing_contact_looks_at_the_new_address_only_where_it_may_be_ours(
+    lost: int, terms: Terms, asks: int
+) -> None:
+    """Under `keep` an unknown contact at the new address would be subscribed by it."""
+    settled, asked = carry_out(1, terms, script(Partial(0, (missing(0),)), Accepted()), lost=lost)
+
+    assert (len(asked), settled.count(Outcome.REJECTED)) == (asks, int(asks == 1))

@@ -16,7 +16,6 @@ from syncengine.events import (
     RequestAnswered,
     RetryPlanned,
     RunBegan,
-    Stopping,
     VariablesCreated,
     WaveBegan,
 )
@@ -107,7 +106,6 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             "text": "Contact with email <address> already exists",
         },
     ),
-    (Stopping("SIGTERM", 4), {"event": "stopping", "level": "info", "reason": "SIGTERM", "in_flight": 4}),
 ]
 
 

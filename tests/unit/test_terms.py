@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from syncengine.dispatch.terms import Experience, first_form, on_exists, terms_for
 from syncengine.model import Call, Consent, Mode, Op
-from syncengine.settlement import OnExists, Settled, Terms
+from syncengine.settlement import Names, OnExists, Settled, Terms
 
 ADD, UPDATE, RENAME, UNSUBSCRIBE, REMOVE = Op
 
@@ -88,7 +88,7 @@ def test_unknown_contacts_begin_with_the_call_that_mostly_fits(existed: int, cre
 
     assert first_form(ADD, OnExists.UPDATE, experience) is call
     assert terms_for(ADD, known=False, mode=Mode.UPSERT, consent=Consent.SOURCE, experience=experience) == Terms(
-        ADD, known=False, may_add=True, on_exists=OnExists.UPDATE, first=call, largest=100
+        ADD, known=False, may_add=True, on_exists=OnExists.UPDATE, first=call, largest=100, names=Names.UNPROVEN
     )
 
 
@@ -108,3 +108,25 @@ def test_a_limit_the_service_told_is_kept_in_the_terms() -> None:
     terms = terms_for(UPDATE, known=True, mode=Mode.UPSERT, consent=Consent.SOURCE, experience=Experience(largest=50))
 
     assert terms.largest == 50
+
+
+def test_names_in_errors_are_relied_on_once_the_service_has_named_a_lone_contact() -> None:
+    experience = Experience()
+    experience.learn(Settled(100, {}, names=Names.MISLEADING))
+    before = terms_for(UPDATE, known=True, mode=Mode.UPSERT, consent=Consent.SOURCE, experience=experience)
+    experience.learn(Settled(100, {}, names=Names.PROVEN))
+    after = terms_for(UPDATE, known=True, mode=Mode.UPSERT, consent=Consent.SOURCE, experience=experience)
+
+    assert (before.names, after.names) == (Names.UNPROVEN, Names.PROVEN)
+
+
+@pytest.mark.parametrize(("consent", "alone"), [(Consent.KEEP, 1), (Consent.SOURCE, 100)])
+def test_a_service_that_keeps_contacts_in_secret_gets_them_one_by_one_where_it_must(
+    consent: Consent, alone: int
+) -> None:
+    experience = Experience()
+    experience.learn(Settled(100, {}, obscure=99))
+
+    terms = terms_for(ADD, known=False, mode=Mode.UPSERT, consent=consent, experience=experience)
+
+    assert terms.largest == alone

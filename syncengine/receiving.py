@@ -1,0 +1,230 @@
+"""Webhooks as the command line runs them: serve, rotate, status, replay, undo. Composes `webhooks` from a config.
+
+Neither polars nor httpx is needed to look at the inbox.
+"""
+
+import contextlib
+import functools
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from syncengine.config.loading import Loaded
+from syncengine.errors import ConfigError, StateError
+from syncengine.keyed import contact_key_of
+from syncengine.ledger import read_ledger
+from syncengine.overview import hook_progress
+from syncengine.webhooks import secret_path
+from syncengine.webhooks.description import openapi
+from syncengine.webhooks.folder import hook_folder
+from syncengine.webhooks.inbox import Arrival, Inbox, Tally, open_inbox, read_inbox
+from syncengine.webhooks.replay import read_file
+
+EVENTS_A_COMMIT: Final = 1_000  #: of a file; a receiver that runs gets its turn in between
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How far a list's job has taken up the inbox."""
+
+    list: str
+    waiting: int  #: events that take consent away and no plan has seen yet
+    suppressed: int  #: people
+    alarm: str = ""  #: what happened if too many left at once
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `webhooks status` shows. `tally` None: nothing was ever received."""
+
+    folder: Path
+    rotated_at: str
+    two_paths: bool
+    tally: Tally | None
+    backlogs: list[Backlog]
+
+
+def state_folder(loaded: Loaded) -> Path:
+    """The state directory of a config."""
+    return (loaded.folder / loaded.config.state.path).absolute()
+
+
+def our_lists(loaded: Loaded) -> tuple[str, ...]:
+    """The lists of all jobs. Raises ConfigError if there is none."""
+    lists = tuple(dict.fromkeys(job.list_id for job in loaded.config.job))
+    if not lists:
+        raise ConfigError(
+            f"{loaded.path.name} has no [[job]]",
+            why="events are taken for the lists of the jobs, and of no others",
+            fix="syncengine init contacts.csv shows what one looks like",
+            code="job-missing",
+        )
+    return lists
+
+
+def serve(
+    loaded: Loaded,
+    *,
+    host: str,
+    port: int,
+    metrics_port: int | None,
+    rate: float,
+    connections: int,
+    ready: Callable[[str, str, str | None], None],
+) -> None:
+    """Receive until SIGINT or SIGTERM. Raises ConfigError, StateError, and OSError for a port that can't be had."""
+    from syncengine.webhooks.station import Station, Terms  # noqa: PLC0415  # starlette, uvicorn and structlog
+
+    state = state_folder(loaded)
+    folder = hook_folder(state)
+    lists = our_lists(loaded)
+    with _writing(folder):
+        pass  # a file that can't be used is told before anything is received
+    station = Station(
+        folder,
+        lists,
+        functools.partial(_contacts, state),
+        contact_key_of(state),
+        sys.stderr,
+        Terms(host=host, port=port, metrics_port=metrics_port, rate=rate, connections=connections),
+        anyio.to_thread.run_sync,
+    )
+    try:
+        anyio.run(_until_signalled, functools.partial(station.run, ready))
+    except BaseExceptionGroup as group:
+        ports = group.subgroup(OSError)
+        if ports is None:
+            raise
+        raise _first(ports) from group
+
+
+def rotate(loaded: Loaded, *, finish: bool) -> secret_path.HookPaths:
+    """Another path; with `finish` the one before the current is no longer answered."""
+    folder = hook_folder(state_folder(loaded))
+    now = datetime.now(UTC)
+    return secret_path.retire(folder, now) if finish else secret_path.rotate(folder, now)
+
+
+def describe(loaded: Loaded) -> dict[str, Any]:
+    """The receiver in OpenAPI's words, its path included."""
+    return openapi(secret_path.make_paths(hook_folder(state_folder(loaded)), datetime.now(UTC)).current)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file's events. `faults` are (line, reason) of the first lines that hold none."""
+
+    new: int
+    copies: int
+    strange: int
+    faulty: int
+    faults: list[tuple[int, str]]
+
+
+def replay(loaded: Loaded, file: Path) -> Imported:
+    """Put the events of a file into the inbox. Raises SourceError, StateError."""
+    found = read_file(file, lists=our_lists(loaded), now=time.time())
+    now = time.time()
+    folder = hook_folder(state_folder(loaded))
+    with _writing(folder) as inbox:
+        new = sum(
+            inbox.add([Arrival(event, now, origin="replay") for event in found.events[start : start + EVENTS_A_COMMIT]])
+            for start in range(0, len(found.events), EVENTS_A_COMMIT)
+        )
+    return Imported(new, len(found.events) - new, found.strange, found.faulty, found.faults)
+
+
+def status(loaded: Loaded) -> Status:
+    """What came, and what no plan has taken up yet. Raises StateError."""
+    state = state_folder(loaded)
+    folder = hook_folder(state)
+    paths = secret_path.read_paths(folder)
+    with reading(folder) as inbox:
+        backlogs = [_backlog(state, inbox, list_id) for list_id in our_lists(loaded)]
+        return Status(
+            folder,
+            paths.rotated_at if paths else "",
+            paths is not None and paths.previous is not None,
+            inbox.tally() if inbox is not None else None,
+            backlogs,
+        )
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[Inbox | None]:
+    """The inbox for reading. Raises StateError."""
+    try:
+        inbox = read_inbox(folder)
+        try:
+            yield inbox
+        finally:
+            if inbox is not None:
+                inbox.close()
+    except sqlite3.Error as error:
+        raise StateError(
+            f"{folder}: the inbox can't be read",
+            why=f"{type(error).__name__}: {error}",
+            fix="move inbox.sqlite away, and replay the proxy's log: syncengine webhooks replay FILE",
+            code="inbox-unusable",
+        ) from error
+
+
+def _backlog(state: Path, inbox: Inbox | None, list_id: str) -> Backlog:
+    identity = inbox.identity if inbox is not None else ""
+    taken, suppressed = hook_progress(state, list_id, identity)
+    waiting = len(inbox.departures(list_id, after=taken)) if inbox is not None else 0
+    return Backlog(list_id, waiting, suppressed)
+
+
+def _contacts(state: Path, list_id: str) -> int:
+    connection = read_ledger(state)
+    if connection is None:
+        return 0
+    with contextlib.closing(connection):
+        row = connection.execute("SELECT contacts FROM lists WHERE list = ?", (list_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[Inbox]:
+    """The inbox for writing. Raises StateError."""
+    try:
+        with contextlib.closing(open_inbox(folder)) as inbox:
+            yield inbox
+    except (sqlite3.Error, OSError) as error:
+        raise StateError(
+            f"{folder}: the inbox can't be written",
+            why=f"{type(error).__name__}: {error}",
+            fix="make room on the disk, or the folder writable, and run the same command again",
+            code="inbox-unusable",
+        ) from error
+
+
+async def _until_signalled(run: Callable[[], Any]) -> None:
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        await run()
+
+
+def _first(group: BaseExceptionGroup[OSError]) -> OSError:
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    if not isinstance(leaf, OSError):
+        raise leaf
+    return leaf

@@ -1,0 +1,101 @@
+"""How the outcome of every contact of a batch is found out, whatever the service answers (DESIGN.md §5).
+
+A pure state machine without IO: `settle` yields the requests it wants sent and is sent their answers, as
+httpx does with its auth flows. It ends with a verdict for every contact.
+
+Rules it keeps
+ 1. A contact is confirmed only by an answer that attributes success to it: a plain acceptance of a request it
+    was in, or a counted one (ids + errors = contacts) in which every failure has been pinned on somebody else.
+ 2. An error that names one contact of the request belongs to it, once the service has shown that it names the right
+    one: by an error about a lone contact that names that contact. If it names somebody else there, or a contact said
+    to be missing turns out to exist, names count for nothing; contacts are told apart by asking about fewer of them.
+ 3. What stays doubtful is halved, or asked one by one where more than a third are bad or few are left. The counts
+    of a well-formed answer save requests: a half whose number of failures is known is not asked as a whole.
+ 4. At most 2 requests a contact beyond the minimum; then `unresolved`, never a guess.
+ 5. Where the job may not update contacts it does not know (`consent = "keep"`, `mode = "add"`), none is updated to
+    find out. Whether the list had such a contact before us, or has it from us, is told by evidence (`ours`).
+"""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from syncengine.model import Call, Op, Verdict
+from syncengine.settlement.adding import add
+from syncengine.settlement.case import (
+    BEYOND_MINIMUM,
+    MINIMUM,
+    Ask,
+    BudgetSpentError,
+    Case,
+    Circumstances,
+    Group,
+    Names,
+    OnExists,
+    Settled,
+    Settlement,
+    Steps,
+    Terms,
+)
+from syncengine.settlement.ours import judge_who_is_there
+from syncengine.settlement.removing import remove
+from syncengine.settlement.updating import update
+
+__all__ = [
+    "BEYOND_MINIMUM",
+    "MINIMUM",
+    "Ask",
+    "Circumstances",
+    "Names",
+    "OnExists",
+    "Settled",
+    "Settlement",
+    "Terms",
+    "settle",
+]
+
+_NOBODY: Mapping[int, Verdict] = {}
+
+
+def settle(size: int, terms: Terms, about: Circumstances, *, withheld: Mapping[int, Verdict] = _NOBODY) -> Settlement:
+    """Yields requests until every one of `size` contacts has a verdict; those in `withheld` have theirs already.
+
+    `Fatal` answers are not for this machine: the caller stops the run instead of sending them in.
+    """
+    case = Case(size, terms, about)
+    for position, verdict in withheld.items():
+        case.decide(position, verdict)
+    try:
+        todo = tuple(sorted(case.open))
+        for start in range(0, len(todo), terms.largest):
+            yield from _begin(case, todo[start : start + terms.largest])
+        yield from _follow_up(case)
+    except BudgetSpentError:
+        pass  # what is still open becomes `unresolved` below: that is rule 4
+    judge_who_is_there(case)
+    return case.settled()
+
+
+def _begin(case: Case, group: Group) -> Steps:
+    terms = case.terms
+    match terms.op:
+        case Op.REMOVE:
+            yield from remove(case, group)
+        case Op.RENAME:
+            yield from update(case, group, Call.RENAME)
+        case Op.ADD if terms.first is Call.ADD or terms.on_exists is not OnExists.UPDATE:
+            yield from add(case, group)
+        case Op.ADD | Op.UPDATE | Op.UNSUBSCRIBE:
+            yield from update(case, group, Call.UPDATE)
+        case _:
+            assert_never(terms.op)
+
+
+def _follow_up(case: Case) -> Steps:
+    """Contacts that have to take the other call: found ones are updated, missing ones added, until none waits."""
+    while case.to_update or case.to_add:
+        if case.to_update:
+            group, case.to_update = tuple(sorted(case.to_update)), set()
+            yield from update(case, group, Call.UPDATE)
+        if case.to_add:
+            group, case.to_add = tuple(sorted(case.to_add)), set()
+            yield from add(case, group)

@@ -1,0 +1,190 @@
+"""Contacts that are to be updated or renamed: counted answers, errors that name somebody or nobody."""
+
+from collections.abc import Collection, Generator, Sequence
+
+from syncengine.attribution import Blame, Complaint
+from syncengine.catalogue import Family
+from syncengine.model import Accepted, Answer, Call, Declined, Fatal, NoAnswer, Op, Outcome, Partial
+from syncengine.settlement.case import GONE, Ask, Belief, Case, Group, Names, Steps, fatal
+from syncengine.settlement.dividing import (
+    complaint_about,
+    each,
+    halves,
+    isolate,
+    nobody_named,
+    over_limit,
+    pieces,
+    prove_names,
+    split_unanswered,
+    without,
+)
+
+
+def update(case: Case, group: Group, call: Call) -> Generator[Ask, Answer, int | None]:
+    """Asks about `group`; gives how many of it failed, or None where the answer does not say."""
+    answer = yield from case.ask(call, group)
+    match answer:
+        case Accepted():
+            _clear(case, group)
+            return 0
+        case Partial(updated, errors):
+            return (yield from _after_counted(case, group, call, updated, case.share_out(errors, group)))
+        case Declined(errors):
+            yield from _after_uncounted(case, group, call, case.share_out(errors, group))
+        case NoAnswer(reason):
+            yield from split_unanswered(case, group, reason, lambda part: update(case, part, call))
+        case Fatal():
+            raise fatal()
+    return None
+
+
+def _after_counted(
+    case: Case, group: Group, call: Call, updated: int, blame: Blame
+) -> Generator[Ask, Answer, int | None]:
+    failed = len(blame.named) + len(blame.unnamed)
+    if over_limit(blame, group) or blame.repeated or updated + failed != len(group):
+        yield from _after_uncounted(case, group, call, blame)
+        return None
+    suspect = yield from prove_names(
+        case, blame, lambda part: update(case, part, call), lambda one: one not in case.present
+    )
+    if suspect is not None and case.names is Names.MISLEADING:
+        yield from _find_by_counts(case, without(group, (suspect,)), failed, suspect, nobody_named(blame), call)
+        return failed
+    for position, complaint in blame.named.items():
+        if position != suspect:
+            _judge(case, position, complaint, call)
+    rest = without(group, blame.named)
+    if blame.unnamed:
+        yield from _find(case, rest, len(blame.unnamed), blame.unnamed, call)
+    else:
+        case.beliefs.append(Belief(frozenset(blame.named), frozenset(rest)))
+        _clear(case, rest)
+    return failed
+
+
+def _find_by_counts(case: Case, rest: Group, failed: int, suspect: int, blame: Blame, call: Call) -> Steps:
+    """The names of an answer count for nothing, and its numbers stand. `suspect` was asked about alone meanwhile."""
+    verdict = case.verdicts.get(suspect)
+    if verdict is not None and verdict.outcome is Outcome.UNRESOLVED:
+        yield from isolate(case, rest, blame, lambda part: update(case, part, call))
+    else:
+        yield from _find(case, rest, failed - (suspect not in case.present), blame.unnamed, call)
+
+
+def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Steps:
+    """Errors without a count that adds up: who is named is judged, the rest is asked again in smaller requests."""
+    if over_limit(blame, group):
+        yield from each(halves(group), lambda part: update(case, part, call))
+    elif len(group) == 1:
+        yield from _judge_lone(case, group[0], blame, call)
+    else:
+        suspect = yield from prove_names(
+            case, blame, lambda part: update(case, part, call), lambda one: one not in case.present
+        )
+        if suspect is not None and case.names is Names.MISLEADING:
+            rest = without(group, (suspect,))
+            yield from isolate(case, rest, nobody_named(blame), lambda part: update(case, part, call))
+            return
+        for position, complaint in blame.named.items():
+            if position != suspect:
+                _judge(case, position, complaint, call)
+        rest = without(group, blame.named)
+        if blame.named and not blame.unnamed and not blame.repeated:
+            yield from each([rest], lambda part: update(case, part, call))
+        else:
+            yield from isolate(case, rest, blame, lambda part: update(case, part, call))
+
+
+def _find(case: Case, group: Group, bad: int, complaints: Sequence[Complaint], call: Call) -> Steps:
+    """`bad` of `group` failed, with `complaints` that name nobody, and the others are done: find out who."""
+    if bad == 0:
+        _clear(case, group)
+        return
+    if bad == len(group) and _share_a_fate(case, complaints):
+        for position in group:
+            _judge(case, position, complaints[0], call)
+        return
+    parts = pieces(group, bad)
+    open_failures: int | None = bad
+    while parts:
+        failed = yield from update(case, parts.pop(0), call)
+        open_failures = None if failed is None or open_failures is None else open_failures - failed
+        rest = tuple(position for part in parts for position in part)
+        if open_failures is None or not 0 <= open_failures <= len(rest):
+            open_failures = None  # the service changed its mind in between: count no more, ask
+        elif rest and (len(parts) == 1 or open_failures in {0, len(rest)}):
+            yield from _find(case, rest, open_failures, complaints, call)
+            return
+
+
+def _share_a_fate(case: Case, complaints: Sequence[Complaint]) -> bool:
+    """Whether it does not matter which complaint is whose: all say the same, or all lead to an add."""
+    families = {complaint.reading.family for complaint in complaints}
+    return len({complaint.text for complaint in complaints}) == 1 or (
+        case.terms.op is Op.ADD and case.terms.may_add and families <= {Family.MISSING, Family.OTHER}
+    )
+
+
+def _judge(case: Case, position: int, complaint: Complaint, call: Call) -> None:
+    """An update of this contact failed with this complaint: it is missing, or refused."""
+    family = complaint.reading.family
+    case.add_sent.discard(position)
+    if family is Family.MISSING:
+        _treat_missing(case, position, complaint, call)
+    elif family is Family.OTHER and _may_be_missing(case, position):
+        case.not_updated.add(position)
+        case.to_add.add(position)
+    else:
+        case.reject(position, complaint)
+
+
+def _treat_missing(case: Case, position: int, complaint: Complaint, call: Call) -> None:
+    if case.terms.op is Op.UNSUBSCRIBE:
+        case.decide(position, GONE)
+    elif call is Call.RENAME and (case.terms.may_add or case.about.lost()):
+        case.to_update.add(position)  # renamed before and the answer lost, or gone: its new address tells
+    elif position in case.told_exists:
+        case.unresolved(position, "contradictory", complaint.text)
+    elif case.terms.may_add:
+        case.told_missing.add(position)
+        case.not_updated.add(position)
+        case.to_add.add(position)
+    else:
+        case.reject(position, complaint, "not-found" if case.terms.known else "not-on-list")
+
+
+def _may_be_missing(case: Case, position: int) -> bool:
+    """Whether unknown words may mean "not found", and the add that tells has not been tried yet."""
+    unknown = case.terms.op is Op.ADD and case.terms.may_add
+    return unknown and position not in case.told_exists | case.not_added
+
+
+def _judge_lone(case: Case, position: int, blame: Blame, call: Call) -> Steps:
+    complaint = complaint_about(position, blame)
+    if complaint is not None:
+        _judge(case, position, complaint, call)
+        return
+    if call is Call.RENAME:
+        case.unresolved(position, "no-answer", "the rename was answered with neither id nor error")
+        return
+    answer = yield from case.ask(Call.UPDATE_ONE, (position,))
+    match answer:
+        case Accepted():
+            _clear(case, (position,))
+        case Declined(errors) | Partial(_, errors):
+            told = complaint_about(position, case.share_out(errors, (position,)))
+            if told is None:
+                case.unresolved(position, "no-answer", "answered with neither id nor error")
+            else:
+                _judge(case, position, told, Call.UPDATE)
+        case NoAnswer(reason):
+            case.unresolved(position, "no-answer", reason)
+        case Fatal():
+            raise fatal()
+
+
+def _clear(case: Case, group: Collection[int]) -> None:
+    """An update of all these contacts succeeded."""
+    case.present.update(group)
+    case.confirm(group)
