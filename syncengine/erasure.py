@@ -19,6 +19,7 @@ from syncengine.errors import ConfigError, StateError
 from syncengine.frames import ADDRESS, FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.keyed import contact_key_of, tombstone
 from syncengine.ledger import transaction
+from syncengine.mailing.record import erase_mailed
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
 from syncengine.ports import Changes
@@ -56,6 +57,10 @@ def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Eras
             _drop_older_snapshots(session, job)
     notes = _erase_notes(session, address, keys) + _erase_events(session, address)
     rows = _erase_from_files(session.runs, email, address, keys)
+    rows += sum(
+        _erase_rows(file, {email.strip().lower(), address}, keys)
+        for file in session.workshop.state_folder.glob("mailings/*.csv")
+    )
     with transaction(session.connection) as db:
         mark = tombstone(address, contact_key_of(session.workshop.state_folder))
         db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (mark, now.isoformat()))
@@ -158,6 +163,7 @@ def _erase_notes(session: Session, address: str, keys: set[str]) -> int:
             notes += db.execute("DELETE FROM refusals WHERE key = ?", (key,)).rowcount
             notes += db.execute("DELETE FROM doubts WHERE key = ?", (key,)).rowcount
             notes += db.execute("DELETE FROM corrections WHERE key = ?", (key,)).rowcount
+        notes += erase_mailed(db, address)
         notes += db.execute("DELETE FROM suppressions WHERE address = ?", (address,)).rowcount
         notes += db.execute(
             "UPDATE verdicts SET text = ? WHERE instr(lower(text), ?) > 0", (FORGOTTEN, address)

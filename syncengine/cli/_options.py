@@ -31,12 +31,20 @@ def load(context: click.Context, config_here: str | None) -> Loaded:
     return load_config(Path(named) if named else find_config(Path.cwd(), os.environ))
 
 
+def no_secret_options(command: Command) -> Command:
+    """`--token`, `--key`, `--secret`: known, so that they can be refused with a word about why."""
+    for name in ("--token", "--key", "--secret"):
+        command = click.option(name, hidden=True, expose_value=False, callback=refuse_token)(command)
+    return command
+
+
 def refuse_token(context: click.Context, option: click.Parameter, value: str | None) -> None:  # noqa: ARG001
     """A token on the command line stands in the list of processes for everybody to read."""
     if value is not None:
         raise ConfigError(
-            "a token is not taken from the command line",
+            f"a {option.name} is not taken from the command line",
             why="everybody on this machine can read the command lines of others",
-            fix='export SMARTSENDER_TOKEN=…    and in [account]: token = "${SMARTSENDER_TOKEN}"',
+            fix=f"export SMARTSENDER_{str(option.name).upper()}=…    and in [account]: "
+            f'{option.name} = "${{SMARTSENDER_{str(option.name).upper()}}}"',
             code="token-on-command-line",
         )

@@ -22,6 +22,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "explain": ("explain_", "What a code means, and what to do about it."),
     "state": ("state_", "What is remembered of a list: show, adopt, export, verify, forget, reset."),
     "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay."),
+    "mail": ("mail_", "Send a message, a template to one contact or a file of them, and measure both."),
     "sandbox": ("sandbox_", "Serve a stand-in for the SmartSender API."),
 }
 

@@ -18,7 +18,7 @@ from syncengine.client.replies import message_id, message_reports, settled, turn
 from syncengine.client.requests import BATCH_SIZE, Change, Contact, Message, Trigger
 from syncengine.client.results import BatchUpdated, MessageReport, Sent, Triggered
 from syncengine.destinations._answers import read_answer
-from syncengine.destinations._http import ANSWER_TOO_LARGE, Door, Reply, Transport, in_body
+from syncengine.destinations._http import ANSWER_TOO_LARGE, Door, Leaving, Reply, Transport, in_body
 from syncengine.destinations._pacing import Pacer
 from syncengine.dispatch.retry import Backoff
 from syncengine.errors import OutcomeUnknownError, RequestError
@@ -190,9 +190,16 @@ class SmartSender:
         body = {"emailListId": list_id, "variablesMetadata": metadata}
         await self._ask(f"{_LIST}/variables/add", body, repeatable=False)
 
-    async def trigger(self, trigger: Trigger, *, attempts: int | None = None) -> Triggered:
-        """Send a template to one contact (`mailer/send`). As with `send`, an unknown outcome is not repeated."""
-        told = await self._ask("/api/rest/mailer/send", trigger.to_json(), repeatable=False, attempts=attempts)
+    async def trigger(
+        self, trigger: Trigger, *, attempts: int | None = None, leaving: Leaving | None = None
+    ) -> Triggered:
+        """Send a template to one contact (`mailer/send`). As with `send`, an unknown outcome is not repeated.
+
+        `leaving` is called before the first byte of each attempt, when the pacer has let it go.
+        """
+        told = await self._ask(
+            "/api/rest/mailer/send", trigger.to_json(), repeatable=False, attempts=attempts, leaving=leaving
+        )
         return Triggered(message_id(told))
 
     # Asking -----------------------------------------------------------------------------------------------------------
@@ -212,21 +219,31 @@ class SmartSender:
         call: Call = Call.ADD,
         contacts: int = 1,
         attempts: int | None = None,
+        leaving: Leaving | None = None,
     ) -> dict[str, Any]:
         if self._token is None:
             raise RequestError("access-token", "this field is required", fix=_TOKEN_FIX)
-        reply = await self._attempted(self._lists, path, body, repeatable=repeatable, attempts=attempts)
+        reply = await self._attempted(
+            self._lists, path, body, repeatable=repeatable, attempts=attempts, leaving=leaving
+        )
         return settled(reply, call, contacts)
 
     async def _attempted(
-        self, door: Door, path: str, body: dict[str, Any], *, repeatable: bool, attempts: int | None = None
+        self,
+        door: Door,
+        path: str,
+        body: dict[str, Any],
+        *,
+        repeatable: bool,
+        attempts: int | None = None,
+        leaving: Leaving | None = None,
     ) -> Reply | NoAnswer | Fatal:
         """The answer, or the last of the attempts allowed. `Retry-After` holds the door by itself."""
         text = json.dumps(body, ensure_ascii=False)
         attempt = 0
         while True:
             attempt += 1
-            reply = await door.post(path, text)
+            reply = await door.post(path, text, leaving=leaving)
             answer = read_answer(reply, Call.ADD, 1) if isinstance(reply, Reply) else reply
             if not isinstance(answer, NoAnswer) or attempt >= (attempts or self._attempts):
                 return reply

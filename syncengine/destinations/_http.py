@@ -59,6 +59,7 @@ class Reply:
 
 
 Transport = Callable[[], httpx.AsyncBaseTransport]
+Leaving = Callable[[], None]
 Credential = Callable[[str], Mapping[str, str]]
 """The header a token is shown in; an empty one where it stands in the body of requests."""
 
@@ -126,13 +127,20 @@ class Door:
         self._context: ssl.SSLContext | None = None
         self.requests = 0  #: attempts that left, or tried to
 
-    async def post(self, path: str, body: str) -> Reply | NoAnswer | Fatal:
+    async def post(self, path: str, body: str, *, leaving: Leaving | None = None) -> Reply | NoAnswer | Fatal:
         """`request`, as nearly all of API v2 wants it."""
-        return await self.request("POST", path, body)
+        return await self.request("POST", path, body, leaving=leaving)
 
-    async def request(self, method: str, path: str, body: str | None = None) -> Reply | NoAnswer | Fatal:
-        """One attempt: waits for its turn, then has `timeout` seconds in total. Fatal: the host is not who it says."""
+    async def request(
+        self, method: str, path: str, body: str | None = None, *, leaving: Leaving | None = None
+    ) -> Reply | NoAnswer | Fatal:
+        """One attempt: waits for its turn, then has `timeout` seconds in total. Fatal: the host is not who it says.
+
+        `leaving` is called when its turn has come, before the first byte.
+        """
         await self._pacer.acquire()
+        if leaving is not None:
+            leaving()
         self.requests += 1
         line = self._idle.pop() if self._idle else self._new_line()
         outcome: Reply | NoAnswer | Fatal | None = None

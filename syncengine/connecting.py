@@ -1,0 +1,52 @@
+"""From the config to clients of the services it names; their secrets are looked at when they are needed."""
+
+import functools
+
+from syncengine.bootstrap import Workshop
+from syncengine.client.smartsender import SmartSender
+from syncengine.errors import ConfigError
+from syncengine.redaction import Secret
+
+
+def connect_smartsender(workshop: Workshop, *, sending: bool) -> SmartSender:
+    """A client of the account: for lists and triggered mail, or for the sending group. Raises ConfigError."""
+    account = workshop.loaded.config.account
+    client = functools.partial(
+        SmartSender,
+        url=account.url,
+        send_url=account.send_url,
+        rate=workshop.overrides.rate or account.rate,
+        timeout=account.timeout,
+        proxy=account.proxy,
+    )
+    if not sending:
+        return client(token=workshop.token())
+    key = _secret(workshop, "account", "key", "SMARTSENDER_KEY", account.key)
+    written = account.secret
+    if written is None and "account.secret" not in workshop.loaded.problems:
+        return client(token=workshop.token(), key=key)
+    secret = _secret(workshop, "account", "secret", "SMARTSENDER_SECRET", written)
+    return client(key=key, secret=secret)
+
+
+def _secret(workshop: Workshop, section: str, name: str, variable: str, value: str | None) -> Secret:
+    """A secret of the config, checked for its shape."""
+    problem = workshop.loaded.problems.get(f"{section}.{name}")
+    if problem is not None:
+        raise problem
+    if not value:
+        raise ConfigError(
+            f"no {name}",
+            why=f"[{section}] {name} is not set in {workshop.loaded.path.name}",
+            fix=f'{name} = "${{{variable}}}" in [{section}], and: export {variable}=…',
+            code=f"{name}-missing",
+        )
+    secret = Secret(value)
+    if not secret.looks_valid():
+        raise ConfigError(
+            f"the {name} of [{section}] can't be one",
+            why="it is 8 to 512 visible ASCII characters without blanks; this one is not (it is not shown)",
+            fix="copy it again",
+            code=f"{name}-shape",
+        )
+    return secret
