@@ -312,7 +312,7 @@ def _suppress(project: "Project", address: str) -> None:
 
     with contextlib.closing(open_ledger(project.folder / ".syncengine")) as connection, transaction(connection) as db:
         db.execute(
-            "INSERT INTO suppressions (list, address, kind, origin, at) VALUES (?, ?, 'complaint', 'test', '2026-01-01')",
+            "INSERT INTO suppressions (list, address, kind, origin, at) VALUES (?, ?, 'complaint', 'test', '')",
             (project.contacts.id, address),
         )
 
