@@ -234,10 +234,17 @@ async def _run_jobs(
                 end = JobEnd(job.name, None, error)
             screen.ended(end)
             ends.append(end)
-            if stop.requested or isinstance(end.problem, RefusedError | StateError):
+            if stop.requested or _is_everybodys(end.problem):
                 break
             stop.next_run()
     return ends
+
+
+def _is_everybodys(problem: SyncEngineError | None) -> bool:
+    """Whether the jobs that follow would meet the same: a list of the wrong id is one job's own."""
+    if isinstance(problem, RefusedError):
+        return problem.code != "list-refused"
+    return isinstance(problem, StateError)
 
 
 @contextlib.asynccontextmanager

@@ -38,6 +38,22 @@ def locked(folder: Path, *, wait: float = 0.0, doing: str = "sync") -> Iterator[
         lock.release()
 
 
+def at_work(folder: Path) -> int | None:
+    """The process that runs a sync on the state in `folder`, as far as its note tells and it still lives here."""
+    try:
+        owner = json.loads((folder / OWNER_FILE).read_text())
+        if owner["doing"] not in {"sync", "retry"}:
+            return None
+        pid = int(owner["pid"])
+        if owner["host"] == socket.gethostname():
+            os.kill(pid, 0)
+    except PermissionError:
+        return pid  # it lives, and is another user's
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return pid
+
+
 def _myself(doing: str) -> dict[str, object]:
     return {
         "pid": os.getpid(),
@@ -57,5 +73,5 @@ def _held_by_another(folder: Path) -> LockError:
     return LockError(
         "another run is at work on this state",
         why=f"held by {who}",
-        fix="wait for it (--wait-lock 600), or look: syncengine status",
+        fix="wait for it: --wait-lock 600 (of sync, plan and retry); or look: syncengine status",
     )

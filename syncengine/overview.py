@@ -7,7 +7,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class RunView:
     started_at: str
     ended_at: str | None
     facts: Mapping[str, Any]
+    so_far: Mapping[str, int] = field(default_factory=dict)
+    """Contacts of an unfinished run by outcome, as recorded until now: confirmed, rejected, unresolved, pending."""
 
     @property
     def unfinished(self) -> bool:
@@ -103,7 +105,19 @@ def _job(db: sqlite3.Connection | None, name: str, list_id: str) -> JobView:
     if db is None:
         return JobView(name, None, 0)
     row = db.execute("SELECT contacts FROM lists WHERE list = ?", (list_id,)).fetchone()
-    return JobView(name, next(iter(_runs(db, name, 1)), None), row[0] if row else 0)
+    last = next(iter(_runs(db, name, 1)), None)
+    if last is not None and last.unfinished:
+        last = replace(last, so_far=_so_far(db, last))
+    return JobView(name, last, row[0] if row else 0)
+
+
+def _so_far(db: sqlite3.Connection, run: RunView) -> dict[str, int]:
+    """Counted anew: the facts of a run are written at its beginning and at its end."""
+    (confirmed,) = db.execute("SELECT coalesce(sum(confirmed), 0) FROM batches WHERE run = ?", (run.run,)).fetchone()
+    others = dict(db.execute("SELECT outcome, count(*) FROM verdicts WHERE run = ? GROUP BY outcome", (run.run,)))
+    counts = {"confirmed": confirmed, **{name: others.get(name, 0) for name in ("rejected", "unresolved")}}
+    planned = sum(run.facts.get("planned", {}).values())
+    return {**counts, "pending": max(0, planned - sum(counts.values()))}
 
 
 def _runs(db: sqlite3.Connection, job: str | None, limit: int) -> list[RunView]:

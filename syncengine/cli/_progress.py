@@ -90,7 +90,8 @@ class Heartbeat:
     def _beat(self) -> None:
         share = self._done / self._contacts if self._contacts else 1.0
         now = self._clock()
-        if share - self._last_share >= HEARTBEAT_SHARE or now - self._last_time >= HEARTBEAT_SECONDS:
+        due = self._done == self._contacts or share - self._last_share >= HEARTBEAT_SHARE
+        if due or now - self._last_time >= HEARTBEAT_SECONDS:
             self._last_share, self._last_time = share, now
             self._write(f"{self._done:,}/{self._contacts:,} ({share:.0%}) · {self._refused:,} not confirmed")
 

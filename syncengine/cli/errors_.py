@@ -56,7 +56,7 @@ def command(
             fix="syncengine status shows the last runs" if run else "syncengine sync",
             code="run-unknown",
         )
-    file = Path(view.facts.get("paths", {}).get("errors", ""))
+    file = _file_of(view)
     groups = _groups(file, only, code)
     if as_json:
         document = {"schema_version": SCHEMA_VERSION, "run": view.run, "errors": groups, "file": str(file)}
@@ -66,6 +66,19 @@ def command(
     if target is not None:
         say(f"{_write(file, Path(target), only, code):,} rows written to {target}")
     return 0
+
+
+def _file_of(view: overview.RunView) -> Path:
+    """errors.csv of a run. It need not be there for a run of which there is nothing to tell. Raises ConfigError."""
+    file = Path(view.facts.get("paths", {}).get("errors", ""))
+    if not file.is_file() and any(view.facts.get(stage) for stage in STAGES):
+        raise ConfigError(
+            f"the errors of run {view.run[:13]} are gone",
+            why=f"there is no file {file}",
+            fix=f"syncengine plan {view.job} --json names a new errors.csv with who would be held",
+            code="errors-gone",
+        )
+    return file
 
 
 def _groups(file: Path, only: str | None, code: str | None) -> list[dict[str, Any]]:
@@ -98,6 +111,8 @@ def _show(view: overview.RunView, groups: list[dict[str, Any]], file: Path) -> N
 def _rows(file: Path, only: str | None, code: str | None) -> Iterator[list[str]]:
     """Rows of errors.csv without its header."""
     csv.field_size_limit(sys.maxsize)
+    if not file.is_file():
+        return
     with file.open(encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines)
         next(reader, None)
@@ -108,8 +123,10 @@ def _rows(file: Path, only: str | None, code: str | None) -> Iterator[list[str]]
 
 def _write(file: Path, target: Path, only: str | None, code: str | None) -> int:
     """A file with the source's own columns first, so that it can be mended and loaded; ours follow, marked with #."""
-    with file.open(encoding="utf-8", newline="") as lines:
-        header = next(csv.reader(lines))
+    header: list[str] = []
+    if file.is_file():
+        with file.open(encoding="utf-8", newline="") as lines:
+            header = next(csv.reader(lines))
     count = 0
     with drafted(target.absolute()) as draft, draft.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")

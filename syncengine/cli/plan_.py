@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(file_okay=False), help="Keep the plan in DIR, for sync --plan DIR (one job).")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 when there are changes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Plan the first N rows only.")
+@click.option("--wait-lock", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for another run.")
 @click.option("--show-pii", is_flag=True, help="Show addresses in full.")
 @click.pass_context
 def command(
@@ -31,6 +32,7 @@ def command(
     config_here: str | None,
     out: str | None,
     limit: int | None,
+    wait_lock: float,
     *,
     as_json: bool,
     detailed_exitcode: bool,
@@ -45,14 +47,14 @@ def command(
     from syncengine import bootstrap  # noqa: PLC0415  # polars and httpx are imported here, not at start-up
 
     workshop = bootstrap.Workshop(load(context, config_here), bootstrap.Overrides(limit=limit), show_pii=show_pii)
-    code = show_plans(workshop, workshop.jobs(jobs), out=out, as_json=as_json)
+    code = show_plans(workshop, workshop.jobs(jobs), out=out, wait_lock=wait_lock, as_json=as_json)
     return 0 if code == CHANGES and not detailed_exitcode else code
 
 
 CHANGES = 10
 
 
-def show_plans(workshop: "Workshop", jobs: "list[Job]", *, out: str | None, as_json: bool) -> int:
+def show_plans(workshop: "Workshop", jobs: "list[Job]", *, out: str | None, wait_lock: float, as_json: bool) -> int:
     """Plan every job and show it. The gravest exit code of the jobs that have no plan; else `CHANGES` if there are any.
 
     A job without a plan does not keep the others from theirs.
@@ -63,7 +65,7 @@ def show_plans(workshop: "Workshop", jobs: "list[Job]", *, out: str | None, as_j
         raise click.UsageError("--out holds one plan: name one job")
     documents: list[dict[str, Any]] = []
     codes, changes = [], 0
-    with bootstrap.open_session(workshop, doing="plan") as session:
+    with bootstrap.open_session(workshop, wait_lock=wait_lock, doing="plan") as session:
         for job in jobs:
             try:
                 planned = bootstrap.plan_job(session, job, out=Path(out) if out else None)

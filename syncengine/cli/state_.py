@@ -63,7 +63,7 @@ def show(
     if as_json:
         answer(json.dumps({"schema_version": SCHEMA_VERSION, "contacts": found}))
     else:
-        for contact in found:
+        for contact in {contact["list"]: contact for contact in reversed(found)}.values():  # jobs may share a list
             _tell(contact)
     return 0
 
@@ -224,4 +224,14 @@ def _tell(contact: dict[str, object]) -> None:
             for variable, content in value.items():
                 answer(f"  {variable:<22}{content}")
         else:
-            answer(f"{name:<24}{value}")
+            answer(f"{name:<24}{_plain(value)}")
+
+
+def _plain(value: object) -> object:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return value

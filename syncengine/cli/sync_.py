@@ -33,7 +33,9 @@ from syncengine.events import Event
 @click.option("--max-shrink", help="Let the source shrink by this much: 30% or a number.")
 @click.option("--max-held", help="Let this many rows be held: 60% or a number.")
 @click.option("--fail-on", help="Exit with 3 when more than this are rejected or unresolved: 1% or a number.")
-@click.option("--max-requests", type=click.IntRange(min=1), help="Stop after this many requests; go on later.")
+@click.option(
+    "--max-requests", type=click.IntRange(min=1), help="Begin nothing more after this many requests; go on later."
+)
 @click.option("--until", metavar="HH:MM", help="Stop at this time; go on later.")
 @click.option("--token", hidden=True, expose_value=False, callback=refuse_token)
 @click.option("--wait-lock", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for another run.")
@@ -56,7 +58,7 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     if flags["dry_run"]:
         if flags["given"]:
             raise click.UsageError("--dry-run makes a plan, and --plan has one: give one of the two")
-        code = show_plans(workshop, chosen, out=None, as_json=flags["as_json"])
+        code = show_plans(workshop, chosen, out=None, wait_lock=flags["wait_lock"], as_json=flags["as_json"])
         return 0 if code == CHANGES else code
     screen = Screen(as_json=flags["as_json"], yes=flags["yes"])
     given = Path(flags["given"]) if flags["given"] else None

@@ -301,3 +301,16 @@ def test_explain_knows_every_code_and_suggests_near_ones(project: "Project") -> 
     answer = project.run("explain", "email-invald")
     assert answer.code == 2
     assert "did you mean email-invalid?" in answer.err
+
+
+def test_a_list_of_a_wrong_id_is_its_job_s_own_trouble_and_the_other_jobs_run(project: "Project") -> None:
+    config = project.folder / "syncengine.toml"
+    text = config.read_text()
+    job = text[text.index("[[job]]") :]
+    wrong = job.replace('"newsletter"', '"wrong"').replace(project.contacts.id, "no-such-list")
+    config.write_text(text.replace(job, wrong + job))
+
+    answer = project.run("sync", "--yes", "--json")
+
+    refused, done = answer.json["runs"]
+    assert (answer.code, refused["result"], done["result"], done["confirmed"]["add"]) == (4, "refused", "ok", 250)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncengine.errors import LockError
-from syncengine.lock import LOCK_FILE, OWNER_FILE, locked
+from syncengine.lock import LOCK_FILE, OWNER_FILE, at_work, locked
 
 HOLD = """
 import sys
@@ -105,3 +105,28 @@ def test_the_lock_is_given_back_when_the_block_fails(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_made_private(tmp_path: Path) -> None:
     with locked(tmp_path / "a" / "b"):
         assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_who_is_at_work_is_seen_without_touching_the_lock(tmp_path: Path) -> None:
+    assert at_work(tmp_path) is None
+    with locked(tmp_path, doing="plan"):
+        assert at_work(tmp_path) is None
+    with locked(tmp_path, doing="sync"):
+        assert at_work(tmp_path) == os.getpid()
+    with holder(tmp_path) as other:
+        assert at_work(tmp_path) == other.pid
+
+
+@pytest.mark.parametrize("change", [{"pid": 2**22 + 1}, {"pid": "x"}, {"doing": "check"}, {"host": None, "pid": None}])
+def test_a_note_whose_writer_is_gone_says_nothing(tmp_path: Path, change: dict[str, object]) -> None:
+    with locked(tmp_path, doing="sync"):
+        note = json.loads((tmp_path / OWNER_FILE).read_text())
+        (tmp_path / OWNER_FILE).write_text(json.dumps({**note, **change}))
+
+        assert at_work(tmp_path) is None
+
+
+def test_a_broken_note_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / OWNER_FILE).write_text("{")
+
+    assert at_work(tmp_path) is None

@@ -152,6 +152,22 @@ def test_who_was_not_confirmed_is_counted_by_reason_with_an_example(folder: Path
     assert verdict_counts(folder, "run-2") == []
 
 
+def test_an_unfinished_run_is_counted_as_it_stands_now(folder: Path, journal: Journal) -> None:
+    facts = {"planned": {"add": 20, "update": 5}, "confirmed": {"add": 0}}
+    journal.begin("run-1", "newsletter", "5537", facts, NOW)
+    refused = {1: Verdict(Outcome.REJECTED, "arguments"), 2: Verdict(Outcome.UNRESOLVED, "no-answer")}
+    journal.record("run-1", [Intended(0, 1.0), Intended(1, 1.0), Done(0, Settled(10, refused), 2.0)])
+
+    (view,) = jobs(folder, {"newsletter": "5537"})
+    assert view.last is not None
+    assert view.last.so_far == {"confirmed": 8, "rejected": 1, "unresolved": 1, "pending": 15}
+
+    journal.finish("run-1", "ok", facts, NOW, status="finished")
+    (view,) = jobs(folder, {"newsletter": "5537"})
+    assert view.last is not None
+    assert view.last.so_far == {}
+
+
 def test_a_damaged_state_is_told_and_not_shown_as_empty(folder: Path) -> None:
     open_ledger(folder).close()
     for damage in (b"", b"x" * 1024):
