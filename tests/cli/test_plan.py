@@ -1,6 +1,5 @@
 """`plan` and `sync --dry-run`: what would change, for every job, and nothing is sent."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,14 +53,6 @@ def test_a_dry_run_is_the_plan_under_the_same_flags(project: "Project") -> None:
     assert len(project.sandbox.log) == requests
 
 
-def test_detailed_exitcode_is_10_where_there_are_changes_only(project: "Project") -> None:
-    assert project.run("plan").code == 0
-    assert project.run("plan", "--detailed-exitcode").code == 10
-    project.run("sync", "--yes")
-    assert project.run("plan", "--detailed-exitcode").code == 0
-    assert project.run("sync", "--dry-run").code == 0
-
-
 def test_a_plan_beside_an_unfinished_run_says_which_of_the_two_the_next_sync_takes(project: "Project") -> None:
     stopped = project.run("sync", "--yes", "--json", "--max-requests", "2")
     assert stopped.code == 7
@@ -77,20 +68,6 @@ def test_a_plan_of_the_first_rows_counts_only_them(project: "Project") -> None:
     answer = project.run("plan", "--json", "--limit", "10")
 
     assert (answer.report["rows"], answer.report["planned"]["add"]) == (10, 10)
-
-
-def test_a_kept_plan_is_carried_out_exactly_or_refused_as_stale(project: "Project") -> None:
-    assert project.run("plan", "--out", "kept").code == 0
-    assert "syncengine sync newsletter --plan kept" in project.run("plan", "--out", "kept2").err
-
-    done = project.run("sync", "--yes", "--json", "--plan", "kept")
-    again = project.run("sync", "--yes", "--plan", "kept")
-
-    assert (done.code, done.report["confirmed"]["add"]) == (0, 250)
-    assert again.code == 2
-    assert "error[plan-stale]" in again.err
-    assert "the state of the list has changed since" in again.err
-    assert Path(done.report["paths"]["run"]).parent == project.folder / ".syncengine" / "runs"
 
 
 def test_a_verb_or_job_that_is_misspelt_is_told_what_it_may_have_meant(project: "Project") -> None:

@@ -1,0 +1,102 @@
+"""What happens between two runs: a changed config, other formats of the same export, jobs that share a list."""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+
+def rewrite(project: "Project", old: str, new: str) -> None:
+    config = project.folder / "syncengine.toml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+
+def sent(project: "Project") -> int:
+    return len(project.sandbox.log)
+
+
+def test_the_same_contacts_from_parquet_are_no_change(project: "Project") -> None:
+    project.run("sync", "--yes")
+    requests = sent(project)
+    pl.read_csv(project.folder / "c.csv").write_parquet(project.folder / "c.parquet")
+    rewrite(project, 'source = "c.csv"', 'source = "c.parquet"')
+
+    answer = project.run("sync", "--yes", "--json")
+
+    assert (answer.code, answer.report["same"], sent(project)) == (0, 250, requests)
+
+
+def test_a_new_variable_updates_who_has_a_value_for_it(project: "Project") -> None:
+    rows = [f"{row},{'red' if number < 30 else ''}" for number, row in enumerate(project.people(250))]
+    project.write_source(*rows, header="Email,Full name,Subscribed,City,Colour")
+    project.run("sync", "--yes")
+    project.write_config('colour = "Colour"')
+
+    shown = project.run("plan")
+    answer = project.run("sync", "--yes", "--json")
+
+    assert '+ colour, from the column "Colour"' in shown.out
+    assert (answer.code, answer.report["confirmed"]["update"], answer.report["same"]) == (0, 30, 220)
+    assert answer.report["variables_created"] == ["colour"]
+
+
+def test_a_variable_that_is_no_longer_mapped_is_left_as_it_is(project: "Project") -> None:
+    project.run("sync", "--yes")
+    requests = sent(project)
+    rewrite(project, 'city = "City"\n', "")
+
+    answer = project.run("sync", "--yes", "--json")
+
+    assert (answer.code, answer.report["same"], sent(project)) == (0, 250, requests)
+    assert {one.variables["city"] for one in project.contacts.contacts.values()} == {f"City {n}" for n in range(5)}
+
+
+def test_a_column_that_now_opts_out_unsubscribes(project: "Project") -> None:
+    project.run("sync", "--yes")
+    rewrite(project, 'active = "Subscribed"', 'active = { column = "Subscribed", invert = true }')
+
+    answer = project.run("sync", "--yes", "--json")
+
+    assert (answer.code, answer.report["confirmed"]["update"]) == (0, 250)
+    assert not any(one.active for one in project.contacts.contacts.values())
+
+
+def test_a_config_that_changes_under_an_unfinished_run_waits_for_it_or_drops_it(project: "Project") -> None:
+    stopped = project.run("sync", "--yes", "--json", "--max-requests", "2", "--concurrency", "1")
+    project.write_config('colour = "Full name"')
+
+    resumed = project.run("sync", "--yes", "--json")
+    after = project.run("sync", "--yes", "--json")
+
+    assert (resumed.report["run"], resumed.report["resumed"]) == (stopped.report["run"], True)
+    assert (resumed.report["confirmed"]["add"], after.report["confirmed"]["update"]) == (250, 250)
+
+
+def test_fresh_drops_the_plan_and_sends_only_what_is_not_confirmed(project: "Project") -> None:
+    project.run("sync", "--yes", "--max-requests", "2", "--concurrency", "1")
+    confirmed = len(project.contacts.contacts)
+
+    answer = project.run("sync", "--yes", "--json", "--fresh")
+
+    assert 0 < confirmed < 250
+    assert (answer.code, answer.report["resumed"]) == (0, False)
+    assert (answer.report["same"], answer.report["confirmed"]["add"]) == (confirmed, 250 - confirmed)
+
+
+def test_jobs_that_share_a_list_share_what_is_known_of_it(project: "Project") -> None:
+    config = project.folder / "syncengine.toml"
+    text = config.read_text()
+    second = text[text.index("[[job]]") :].replace('"newsletter"', '"staff"').replace("c.csv", "staff.csv")
+    config.write_text(text + second)
+    project.write_source("user7@example.com,Name 7,yes,City 2", "new@example.com,New,no,Rome", name="staff.csv")
+
+    first, staff = project.run("sync", "--yes", "--json").json["runs"]
+    again = project.run("sync", "--yes", "--json").json["runs"]
+
+    assert (first["confirmed"]["add"], staff["confirmed"]["add"], staff["same"]) == (250, 1, 1)
+    assert [run["requests"] for run in again] == [0, 0]
+    assert len(project.contacts.contacts) == 251
