@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import secrets
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
+from syncengine.anchor import Ledger
 from syncengine.config.loading import Loaded
 from syncengine.config.model import Bound, Job
 from syncengine.destinations._http import Door
@@ -123,7 +123,7 @@ class Session:
     """The state directory, locked and open for writing."""
 
     workshop: Workshop
-    connection: sqlite3.Connection
+    connection: Ledger
 
     @property
     def journal(self) -> Journal:

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import shutil
-import sqlite3
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from syncengine.durable import drafted
 from syncengine.errors import ConfigError, StateError
 from syncengine.frames import ADDRESS, FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.keyed import contact_key_of, tombstone
-from syncengine.ledger import transaction
+from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
@@ -64,8 +63,10 @@ def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Eras
     with transaction(session.connection) as db:
         mark = tombstone(address, contact_key_of(session.workshop.state_folder))
         db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (mark, now.isoformat()))
-    _overwrite_what_was_deleted(session.connection)
-    (session.workshop.state_folder / "state.backup.sqlite").unlink(missing_ok=True)
+    session.connection.settle(vacuum=True)  # `secure_delete` has zeroed the rows; the log may still hold them
+    for copy in (BACKUP, "state.v*.sqlite"):
+        for path in session.workshop.state_folder.glob(copy):
+            path.unlink()
     return Erased(contacts, rows, notes)
 
 
@@ -210,10 +211,3 @@ def _erase_rows(file: Path, addresses: set[str], keys: set[str]) -> int:
             if not about:
                 writer.writerow(row)
     return gone
-
-
-def _overwrite_what_was_deleted(connection: sqlite3.Connection) -> None:
-    """`secure_delete` has zeroed the rows; this empties the log that may still hold them."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -3,7 +3,9 @@
 - WAL with `synchronous=FULL`: with NORMAL a power cut loses every acknowledged commit since the last checkpoint
   (measured: 0 of 50 survive), and what we lose here we would send twice or forget.
 - A file cut to 0 or 1 byte opens as a valid empty database. So an identity file stands beside it, and a state
-  directory that has one but no matching database is damaged, never new.
+  directory that has one, or lists or runs, but no matching database is damaged, never new.
+- Flipped bits in cells go unseen by SQLite: `anchor` knows what the bytes must be. For this the database changes at
+  our own checkpoints only, never at SQLite's.
 - One owner writes (see `lock`); `status` and `errors` read meanwhile.
 """
 
@@ -13,12 +15,25 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from syncengine.anchor import (
+    ANCHOR,
+    DATABASE,
+    Anchor,
+    DamagedError,
+    Ledger,
+    database_path,
+    read_anchor,
+    verify_database,
+    verify_log,
+    verify_log_is_whole,
+)
 from syncengine.durable import PRIVATE_FILE, drafted, make_private_folder, write_durably
 from syncengine.errors import StateError
 
-DATABASE: Final = "state.sqlite"
+Connected = TypeVar("Connected", bound=sqlite3.Connection)
+
 IDENTITY: Final = "state.id"
 BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
@@ -137,16 +152,11 @@ CREATE TABLE corrections (              -- who left while sent as subscribed, an
 MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2}  #: from version n to n + 1
 
 # sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
-_TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError)
+_TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError, DamagedError)
 
 
-def database_path(folder: Path) -> Path:
-    """The SQLite file of a state directory."""
-    return folder / DATABASE
-
-
-def open_ledger(folder: Path) -> sqlite3.Connection:
-    """The database of `folder` for its one writer, created if the folder has never held a state.
+def open_ledger(folder: Path) -> Ledger:
+    """The database of `folder` for its one writer, created if the folder has never held a state. Close it.
 
     Raises StateError, with every file left as found, if it is truncated, foreign, damaged, newer or unwritable.
     """
@@ -158,13 +168,27 @@ def open_ledger(folder: Path) -> sqlite3.Connection:
             _refuse_lost_database(folder)
             _create(folder)
         _verify(folder, mode=_verifying_mode(folder))
-        connection = _connect(path, mode="rw")
-        migrate(connection, folder)
+        return _take_over(folder)
+    except _TROUBLES as error:
+        raise unusable(path, str(error)) from error
+
+
+def _take_over(folder: Path) -> Ledger:
+    path = database_path(folder)
+    keeper = _connect(path, mode="ro", kind=sqlite3.Connection)
+    connection = _connect(path, mode="rw", kind=Ledger)
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
-    except _TROUBLES as error:
-        raise unusable(path, str(error)) from error
+        keeper.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # it counts as open once it has read
+        connection.take_over(folder, keeper)
+        migrate(connection, folder)
+    except BaseException:
+        sqlite3.Connection.close(connection)  # the keeper is open: nothing is brought into the database
+        keeper.close()
+        raise
     return connection
 
 
@@ -176,7 +200,7 @@ def read_ledger(folder: Path) -> sqlite3.Connection | None:
         return None
     try:
         _verify(folder, mode=_reading_mode(folder))
-        return _connect(path, mode=_reading_mode(folder))
+        return _connect(path, mode=_reading_mode(folder), kind=sqlite3.Connection)
     except _TROUBLES as error:
         raise unusable(path, str(error)) from error
 
@@ -192,7 +216,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+        if isinstance(connection, Ledger):
+            connection.settle_if_large()
+    except (sqlite3.Error, OSError) as error:
         raise StateError(
             "the state can't be written",
             why=f"{type(error).__name__}: {error}",
@@ -207,8 +233,9 @@ def unusable(path: Path, why: str) -> StateError:
     return StateError(
         f"{path}: the state can't be used",
         why=f"{why}; it was left as found",
-        fix="restore the copy beside it (state.backup.sqlite) or a backup of the folder; if the list may be sent "
-        "again from scratch: syncengine state reset",
+        fix=f"put back the copy of the last good run: cd {path.parent} && cp {BACKUP} {DATABASE} && "
+        f"rm -f {DATABASE}-wal {DATABASE}-shm {ANCHOR}\n"
+        "or a backup of the whole folder; where the list may be sent again from scratch, move the folder away",
         code="state-unusable",
     )
 
@@ -248,9 +275,14 @@ def _verifying_mode(folder: Path) -> str:
     return _reading_mode(folder) if log.exists() else "ro&immutable=1"
 
 
-def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, *, mode: str, kind: type[Connected]) -> Connected:
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=5.0
+        f"{path.resolve().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=5.0,
+        factory=kind,
     )
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
@@ -278,6 +310,9 @@ def _create(folder: Path) -> None:
 def _refuse_lost_database(folder: Path) -> None:
     if (folder / IDENTITY).exists():
         raise unusable(database_path(folder), f"{IDENTITY} says there was a database here, and it is gone")
+    left = next((name for name in ("lists", "runs") if any((folder / name).glob("*"))), None)
+    if left is not None:
+        raise unusable(database_path(folder), f"the folder {left} beside it says there was a database here")
 
 
 def _verify(folder: Path, *, mode: str) -> None:
@@ -287,7 +322,10 @@ def _verify(folder: Path, *, mode: str) -> None:
     size = path.stat().st_size
     if size == 0 or size % 512:  # SQLite's pages are multiples of 512 bytes, and a short last one is no fault to it
         raise unusable(path, f"it is cut off: {size} bytes")
-    with contextlib.closing(_connect(path, mode=mode)) as connection:
+    anchor = read_anchor(folder)
+    if anchor is not None:
+        _verify_bytes(folder, anchor)
+    with contextlib.closing(_connect(path, mode=mode, kind=sqlite3.Connection)) as connection:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         if application != APPLICATION_ID:
             raise unusable(path, "it is not a state of syncengine")
@@ -302,9 +340,21 @@ def _verify(folder: Path, *, mode: str) -> None:
         if damage != "ok":
             raise unusable(path, f"it is damaged: {damage}")
         identity = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
+        if "immutable" not in mode:
+            verify_log_is_whole(path)
     if identity is None:
         raise unusable(path, "it is damaged: it does not say which state it is")
     _verify_identity(folder, identity[0])
+
+
+def _verify_bytes(folder: Path, anchor: Anchor) -> None:
+    """Raises DamagedError; not for what a writer changes while a reader looks: it changes the anchor first."""
+    try:
+        verify_database(database_path(folder), anchor)
+        verify_log(database_path(folder), anchor)
+    except DamagedError:
+        if read_anchor(folder) == anchor:
+            raise
 
 
 def _verify_identity(folder: Path, identity: str) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from syncengine.anchor import DATABASE
 from syncengine.errors import StateError
 from syncengine.journal import Journal
-from syncengine.ledger import DATABASE, IDENTITY, open_ledger, transaction
+from syncengine.ledger import IDENTITY, open_ledger, transaction
 from syncengine.model import Outcome, Verdict
 from syncengine.overview import JobView, RunView, find_run, jobs, runs, verdict_counts
 from syncengine.ports import Done, Intended
