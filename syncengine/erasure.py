@@ -16,7 +16,7 @@ from syncengine.config.model import Job
 from syncengine.durable import drafted
 from syncengine.errors import ConfigError, StateError
 from syncengine.frames import ADDRESS, FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
-from syncengine.keyed import contact_key_of, tombstone
+from syncengine.keyed import contact_key_of, key_check, tombstone
 from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
 from syncengine.normalise.addresses import address_key
@@ -56,13 +56,15 @@ def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Eras
             _drop_older_snapshots(session, job)
     notes = _erase_notes(session, address, keys) + _erase_events(session, address)
     rows = _erase_from_files(session.runs, email, address, keys)
+    session.state(jobs[0]).forgotten()  # raises where the key of earlier tombstones is lost
+    secret = contact_key_of(session.workshop.state_folder)
     rows += sum(
         _erase_rows(file, {email.strip().lower(), address}, keys)
         for file in session.workshop.state_folder.glob("mailings/*.csv")
     )
     with transaction(session.connection) as db:
-        mark = tombstone(address, contact_key_of(session.workshop.state_folder))
-        db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (mark, now.isoformat()))
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", (key_check(secret),))
+        db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (tombstone(address, secret), now.isoformat()))
     session.connection.settle(vacuum=True)  # `secure_delete` has zeroed the rows; the log may still hold them
     for copy in (BACKUP, "state.v*.sqlite"):
         for path in session.workshop.state_folder.glob(copy):

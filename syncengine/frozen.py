@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
+import xxhash
 
 from syncengine.durable import PRIVATE_FILE, file_digest, make_private_folder, sync_file, sync_folder, write_durably
 from syncengine.errors import StateError
@@ -244,7 +245,7 @@ def open_plan(folder: Path) -> FrozenPlan:
     """The plan frozen in `folder`. Raises StateError if there is none or its manifest can't be read."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = _read_manifest(path)
         waves = tuple(
             Wave(**{**wave, "op": Op(wave["op"]), "files": _files(wave["files"])}) for wave in manifest["waves"]
         )
@@ -280,4 +281,17 @@ def _manifest(plan: FrozenPlan) -> bytes:
         "rekey_files": [asdict(file) for file in plan.rekey_files],
         "facts": plan.facts,
     }
-    return json.dumps(content, indent=1, ensure_ascii=False).encode()
+    return json.dumps({**content, "check": _check(content)}, indent=1, ensure_ascii=False).encode()
+
+
+def _check(content: Mapping[str, Any]) -> str:
+    """xxh3-64 of a manifest but for this itself: it says what the plan's files must be, so its own bits count too."""
+    return xxhash.xxh3_64_hexdigest(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode())
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    check = manifest.pop("check") if isinstance(manifest, dict) else None
+    if check != _check(manifest):
+        raise ValueError("its content is not what was written")
+    return manifest

@@ -31,3 +31,8 @@ def contact_id(key: str, secret: bytes) -> str:
 def tombstone(address: str, secret: bytes) -> str:
     """HMAC-SHA256 of an address in its normal form, under the secret as hex text (so does polars-hash), in hex."""
     return hmac.new(secret.hex().encode(), address.encode(), hashlib.sha256).hexdigest()
+
+
+def key_check(secret: bytes) -> str:
+    """What tells whether a key file still holds the secret under which tombstones were made."""
+    return hashlib.sha256(b"syncengine key " + secret).hexdigest()[:16]

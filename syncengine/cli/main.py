@@ -85,6 +85,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code DESIGN.md §7 gives."""
     words = sys.argv[1:] if arguments is None else arguments
     os.umask(0o077)  # whatever is written is its user's alone
+    _dump_no_core()
     with leave(as_json="--json" in words):
         code: Any = cli.main(words, prog_name="syncengine", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _dump_no_core() -> None:
+    """A core file would hold the token and people's addresses."""
+    try:
+        import resource  # noqa: PLC0415  # POSIX only
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

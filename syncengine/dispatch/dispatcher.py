@@ -322,7 +322,8 @@ def refused(code: str, text: str) -> RefusedError:
     """The error that ends a run: token, list or address refused. `text` is the service's own."""
     fixes = {
         "token-refused": "check the token: https://partner.sndmart.com/profile shows it",
-        "tls": "the certificate is not that of the host: check `url` of [account], and who sits between",
+        "tls": "the certificate is not that of the host, or its TLS is too old: check `url` of [account], and who sits "
+        "between",
         "list-refused": "check `list` of the job: the id stands in the address of the list's page",
     }
     return RefusedError(

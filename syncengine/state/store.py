@@ -16,7 +16,7 @@ import polars as pl
 from syncengine.durable import file_digest, make_private_folder
 from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
-from syncengine.keyed import contact_key_of
+from syncengine.keyed import KEY_FILE, key_check
 from syncengine.ledger import transaction
 from syncengine.model import Outcome, Variable, VariableType
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
@@ -119,10 +119,23 @@ class StateStore:
         return pl.Series("off", [row[0] for row in rows], dtype=pl.String)
 
     def forgotten(self) -> Forgotten:
-        """Who asked to be erased, as keyed ids."""
+        """Who asked to be erased, as keyed ids. Raises StateError if their key is lost: they would be added again."""
         rows = self._db.execute("SELECT tombstone FROM forgotten")
         tombstones = pl.Series("tombstone", [row[0] for row in rows], dtype=pl.String)
-        return Forgotten(tombstones, contact_key_of(self._home).hex() if len(tombstones) else "")
+        return Forgotten(tombstones, self._key_of_tombstones().hex() if len(tombstones) else "")
+
+    def _key_of_tombstones(self) -> bytes:
+        path = self._home / KEY_FILE
+        secret = path.read_bytes() if path.is_file() else b""
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'key'").fetchone()
+        if not secret or (row is not None and row[0] != key_check(secret)):
+            raise StateError(
+                f"{path}: the key of those who asked to be forgotten is {'damaged' if secret else 'lost'}",
+                why="without it nobody can tell that a row of the file is about them, and they would be added again",
+                fix=f"restore {path.name} from a backup of the state folder",
+                code="key-lost",
+            )
+        return secret
 
     def doubtful(self) -> pl.DataFrame:
         """KEY, FINGERPRINT, until: contacts whose list entry an abandoned request may still change."""
