@@ -91,6 +91,7 @@ class RawServer:
     handshakes: int = 0
     port: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
+    _open: list[socket.socket] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -102,9 +103,13 @@ class RawServer:
             while True:
                 connection, _ = listener.accept()
                 self.connections += 1
+                self._open.append(connection)
                 thread = threading.Thread(target=self._talk, args=(connection, self.connections - 1), daemon=True)
                 thread.start()
                 threads.append(thread)
+        for connection in self._open:
+            with contextlib.suppress(OSError):  # it may be closed by now
+                connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
         for thread in threads:
             thread.join(5.0)
 
@@ -112,6 +117,7 @@ class RawServer:
         with contextlib.suppress(OSError):  # the client left, or a handshake failed: what it saw is its own test
             if self.context is not None:
                 connection = self.context.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
                 self.handshakes += 1
             with connection:
                 self.script(Line(number, self, connection))

@@ -7,10 +7,12 @@ import gzip
 import socket
 import ssl
 import tracemalloc
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -176,17 +178,22 @@ def endless(line: Line) -> None:
         line.send(piece)
 
 
+@cache
+def squeezed() -> bytes:
+    """512 MiB of nothing."""
+    squeezer = zlib.compressobj(1, wbits=31)
+    zeros = bytes(1 << 20)
+    return b"".join(squeezer.compress(zeros) for _ in range(512)) + squeezer.flush()
+
+
 def bomb(line: Line) -> None:
     line.read()
-    squeezer = zlib.compressobj(9, wbits=31)
-    zeros = bytes(1 << 20)
-    content = b"".join(squeezer.compress(zeros) for _ in range(512)) + squeezer.flush()
-    line.send(http(content, content_encoding="gzip"))
+    line.send(http(squeezed(), content_encoding="gzip"))
 
 
 def many_headers(line: Line) -> None:
     line.read()
-    line.send(b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(10_000)) + b"\r\n")
+    line.send(b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: 0123456789\r\n" % n for n in range(10_000)) + b"\r\n")
 
 
 @pytest.mark.parametrize("script", [endless, bomb, many_headers])
@@ -321,8 +328,7 @@ async def test_n22_a_redirect_is_never_followed(door_to: DoorTo, status: str, to
         with raw_server(answering(http(b"", status, Location=place))) as server:
             reply = await ask(door_to(server.url))
 
-    assert isinstance(reply, Reply)
-    assert isinstance(read_answer(reply, Call.UPDATE, 1), Fatal)
+    assert isinstance(read_answer(reply, Call.UPDATE, 1) if isinstance(reply, Reply) else reply, Fatal)
     assert (attacker.connections, len(server.requests)) == (0, 1)
 
 
@@ -368,8 +374,10 @@ class Tls:
         self.stranger = self.server(trustme.CA(), "localhost")
         self.old = self.server(self.root, "localhost")
         self.old.set_ciphers("ALL:@SECLEVEL=0")
-        self.old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        self.old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is why
+            self.old.minimum_version = ssl.TLSVersion.TLSv1
+            self.old.maximum_version = ssl.TLSVersion.TLSv1_1
 
     @staticmethod
     def server(root: trustme.CA, name: str, not_after: datetime | None = None) -> ssl.SSLContext:
@@ -392,7 +400,6 @@ def tls(authority: Tls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tls:
     return authority
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("fault", ["other_name", "expired", "stranger", "old"])
 async def test_n23_a_host_that_is_not_who_it_says_ends_the_run_and_sees_no_request(
     door_to: DoorTo, tls: Tls, fault: str
