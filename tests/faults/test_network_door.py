@@ -88,7 +88,11 @@ async def test_n04_a_connection_nobody_takes_is_given_up_and_not_sent(door_to: D
 
 
 async def test_n06_a_reset_before_the_request_is_read_proves_nothing(door_to: DoorTo) -> None:
-    with raw_server(Line.reset) as server:
+    def refuse(line: Line) -> None:
+        line.connection.recv(1)
+        line.reset()
+
+    with raw_server(refuse) as server:
         assert unknown(await ask(door_to(server.url)))
 
 
