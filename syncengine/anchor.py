@@ -28,6 +28,7 @@ LARGEST_LOG: Final = 64 << 20  #: bytes of write-ahead log after which it is bro
 
 _LOG_HEADER: Final = struct.Struct(">8I")  # magic, version, page size, checkpoint, salts (2), checksums (2)
 _FRAME_HEADER: Final = struct.Struct(">6I")  # page, pages after a commit or 0, salts (2), checksums (2)
+_PAGE_SIZE_AT: Final = 16  #: bytes into the database; 1 stands for 65,536
 _VALID_FRAMES_AT: Final = 16  #: bytes into the index of the log: how many of its frames hold (mxFrame)
 
 
@@ -158,7 +159,10 @@ def verify_log_is_whole(database: Path) -> None:
     with index.open("rb") as file:
         file.seek(_VALID_FRAMES_AT)
         valid = int.from_bytes(file.read(4), "little" if struct.pack("=H", 1) == b"\x01\x00" else "big")
-    if _commits_behind(log, valid) > 1:
+    with database.open("rb") as file:
+        file.seek(_PAGE_SIZE_AT)
+        page_size = int.from_bytes(file.read(2), "big")
+    if _commits_behind(log, valid, 65_536 if page_size == 1 else page_size) > 1:
         raise DamagedError(f"its log {log.name} breaks off in the middle")
 
 
@@ -177,14 +181,11 @@ def log_salts(database: Path) -> str:
     return header[16:24].hex() if len(header) == _LOG_HEADER.size else ""
 
 
-def _commits_behind(log: Path, frames: int) -> int:
+def _commits_behind(log: Path, frames: int, page_size: int) -> int:
     """Commits in the log, of its present salts, behind so many frames."""
     with log.open("rb") as file:
-        header = _LOG_HEADER.unpack(file.read(_LOG_HEADER.size))
-        page_size, salts = header[2], header[4:6]
+        salts = _LOG_HEADER.unpack(file.read(_LOG_HEADER.size))[4:6]
         step = _FRAME_HEADER.size + page_size
-        if not 512 <= page_size <= 65_536:
-            return 2  # no log has such pages
         place = _LOG_HEADER.size + frames * step
         commits = 0
         while True:

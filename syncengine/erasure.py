@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import shutil
+import sqlite3
 import sys
 from dataclasses import dataclass
 from datetime import datetime

@@ -255,9 +255,9 @@ def test_nothing_that_was_deleted_is_left_after_settling(tmp_path: Path) -> None
     folder = tmp_path / "state"
     with contextlib.closing(open_ledger(folder)) as ledger:
         with transaction(ledger) as db:
-            db.execute("INSERT INTO suppressions VALUES ('l', 'person@example.com', 'k', 'o', 'now')")
+            db.execute("INSERT INTO forgotten VALUES ('person@example.com', 'now')")
         with transaction(ledger) as db:
-            db.execute("DELETE FROM suppressions")
+            db.execute("DELETE FROM forgotten")
         ledger.settle(vacuum=True)
         assert not [name for name, data in files(folder).items() if b"person@example.com" in data]
         with pytest.raises(sqlite3.OperationalError, match="no such table"):

@@ -365,6 +365,7 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(folder: Path, ledger: s
 def test_a_database_of_the_first_version_is_brought_up_and_keeps_what_it_knows(folder: Path) -> None:
     open_ledger(folder).close()
     (folder / DATABASE).unlink()
+    (folder / ANCHOR).unlink()
     with contextlib.closing(sqlite3.connect(folder / DATABASE)) as first:
         first.executescript(_SCHEMA_1)
         first.execute("INSERT INTO meta VALUES ('identity', ?)", ((folder / IDENTITY).read_text(),))

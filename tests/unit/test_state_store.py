@@ -454,7 +454,7 @@ def test_who_must_not_get_mail_is_known_until_a_person_says_otherwise(
 ) -> None:
     with transaction(ledger) as db:
         db.executemany(
-            "INSERT INTO suppressions VALUES (?,?,'complaint','webhook','2026')",
+            "INSERT INTO suppressions VALUES (?,?,'complaint','webhook','2026','2026')",
             [(LIST, "a@example.com"), (LIST, "b@example.com"), ("other", "c@example.com")],
         )
     assert sorted(store.off()) == ["a@example.com", "b@example.com"]
