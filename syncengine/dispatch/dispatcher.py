@@ -203,7 +203,8 @@ class Dispatcher:
         except StopIteration as end:
             settled: Settled = end.value
         await self.recorder.record([Done(batch.number, settled, self.wall_clock(), in_doubt)])
-        self.experience.learn(settled)
+        if not in_doubt and batch.number not in self.begun_before:  # else who exists may be of our own making
+            self.experience.learn(settled)
         self._tell(batch, settled)
 
     async def _answer(self, batch: Batch, ask: Ask, lost: "_Lost") -> tuple[Answer | None, bool]:
