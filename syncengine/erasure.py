@@ -58,11 +58,11 @@ def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Eras
     notes = _erase_notes(session, address, keys) + _erase_events(session, address)
     rows = _erase_from_files(session.runs, email, address, keys)
     session.state(jobs[0]).forgotten()  # raises where the key of earlier tombstones is lost
-    secret = contact_key_of(session.workshop.state_folder)
     rows += sum(
         _erase_rows(file, {email.strip().lower(), address}, keys)
         for file in session.workshop.state_folder.glob("mailings/*.csv")
     )
+    secret = contact_key_of(session.workshop.state_folder)
     with transaction(session.connection) as db:
         db.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", (key_check(secret),))
         db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (tombstone(address, secret), now.isoformat()))

@@ -46,9 +46,6 @@ _NO_COMMON_TLS: Final = frozenset(
 )
 """What OpenSSL says where the other side speaks an older TLS, or none."""
 
-_BAD_REDIRECT: Final = "Invalid URL in location header"
-"""What httpx says of a redirect to nowhere; it looks where a redirect goes even if it is not to follow it."""
-
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -171,8 +168,7 @@ class Door:
             told = scrub(_told(error), *self._secrets)
             return Fatal("tls", told) if _is_untrusted(error) else NoAnswer(told, sent=False)
         except (httpx.HTTPError, httpx.InvalidURL, zlib.error, OSError) as error:
-            told = scrub(_told(error), *self._secrets)
-            return Fatal("redirected", told) if _BAD_REDIRECT in told else NoAnswer(told)
+            return NoAnswer(scrub(_told(error), *self._secrets))
 
     async def aclose(self) -> None:
         """Close all connections."""
