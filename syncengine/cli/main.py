@@ -23,6 +23,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "state": ("state_", "What is remembered of a list: show, adopt, export, verify, forget, reset."),
     "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay."),
     "mail": ("mail_", "Send a message, a template to one contact or a file of them, and measure both."),
+    "dns": ("dns_", "Does a domain's DNS let SmartSender send in its name?"),
     "sandbox": ("sandbox_", "Serve a stand-in for the SmartSender API."),
 }
 
