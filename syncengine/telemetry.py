@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
 
@@ -16,6 +16,9 @@ from syncengine.durable import PRIVATE_FILE
 from syncengine.events import BatchSettled, ContactRefused, Event, RequestAnswered
 from syncengine.keyed import contact_id
 from syncengine.redaction import Secret, hide_addresses, scrub
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -38,15 +41,19 @@ class RunLog:
         self._file: TextIO = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
         self._contact_key = contact_key
         self._show_pii = show_pii
+        redacted = _redacted(tokens, show_pii=show_pii)
+        stamped: list[Processor] = [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ]
+        as_json = structlog.processors.JSONRenderer()
         self._log = structlog.wrap_logger(
-            structlog.WriteLogger(self._file),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                _redacted(tokens, show_pii=show_pii),
-                structlog.processors.JSONRenderer(),
-            ],
+            structlog.WriteLogger(self._file), processors=[*stamped, redacted, as_json]
         ).bind(run=run, job=job)
+        # Two lines a batch are of numbers and our own words alone: there is nothing to redact, and no need to flush.
+        self._counts = structlog.wrap_logger(_Unflushed(self._file), processors=[*stamped, as_json]).bind(
+            **redacted(None, "", {"run": run, "job": job})
+        )
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -60,11 +67,18 @@ class RunLog:
                     text=verdict.text,
                 )
             case BatchSettled(batch, op, size, confirmed):
-                self._log.info("batch.settled", batch=batch, op=op.value, contacts=size, confirmed=confirmed)
+                self._counts.info("batch.settled", batch=batch, op=op.value, contacts=size, confirmed=confirmed)
             case RequestAnswered() if event.problem:
                 self._log.warning("request.failed", **_plain(event))
-            case RequestAnswered():
-                self._log.debug("request.answered", **_plain(event))
+            case RequestAnswered(call, contacts, seconds, problem, status):
+                self._counts.debug(
+                    "request.answered",
+                    call=call.value,
+                    contacts=contacts,
+                    seconds=seconds,
+                    problem=problem,
+                    status=status,
+                )
             case _:
                 self._log.info(_name(event), **_plain(event))
 
@@ -87,6 +101,18 @@ class RunLog:
         if key is None:
             return {"contact": None}
         return {"contact": key if self._show_pii else contact_id(key, self._contact_key)}
+
+
+class _Unflushed:
+    """Lines that reach the file with the next one that is flushed, or at the end."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def msg(self, line: str) -> None:
+        self._file.write(f"{line}\n")
+
+    debug = info = msg
 
 
 def _redacted(tokens: tuple[Secret, ...], *, show_pii: bool) -> Callable[..., MutableMapping[str, Any]]:

@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 import numpy as np
@@ -73,7 +73,13 @@ class Rules:
     consent: Consent
 
 
-InThread = Callable[[Callable[[], pl.DataFrame | None]], Awaitable[pl.DataFrame | None]]
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Runs blocking work off the event loop."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(slots=True)
@@ -136,7 +142,8 @@ class Dispatcher:
         async with give:
             slices = iter(work.slices)
             while (rows := await self.in_thread(lambda: next(slices, None))) is not None:
-                for batches in self._prepared(work, rows):
+                few = self._prepared(work, rows)
+                while (batches := await self.in_thread(lambda: next(few, None))) is not None:  # noqa: B023
                     if self._must_stop():
                         return False
                     now = self.wall_clock()
