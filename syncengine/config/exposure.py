@@ -3,8 +3,12 @@
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 from syncengine.errors import ConfigError
+
+SECRETS: Final = (("account", "token"), ("account", "key"), ("account", "secret"), ("smartersends", "key"))
+"""Places of a config that hold a secret."""
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

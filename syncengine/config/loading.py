@@ -9,19 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from syncengine.config.exposure import refuse_exposed
+from syncengine.config.exposure import SECRETS, refuse_exposed
+from syncengine.config.faults import Place, dotted, not_toml, told
 from syncengine.config.model import (
     Account,
-    ActiveColumn,
     Config,
-    EmailColumn,
     Instance,
     Job,
-    PresetJob,
-    SourceTable,
-    VariableTable,
     is_loopback_url,
 )
 from syncengine.config.toml_lines import locate
@@ -31,16 +27,7 @@ FILE_NAME: Final = "syncengine.toml"
 PREFIX: Final = "SYNCENGINE_"
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
-_SECRET = re.compile(r"""(\b(?:token|proxy|secret)["']?\s*=\s*).*""")
-_SECRET_OR_KEY = re.compile(r"""(\b(?:token|proxy|secret|key)["']?\s*=\s*).*""")  #: a job's `key` is no secret
-SECRETS: Final = (("account", "token"), ("account", "key"), ("account", "secret"), ("smartersends", "key"))
-_HIDDEN: Final = frozenset(  #: places whose values are shown to nobody
-    {*SECRETS, ("account", "proxy"), ("smartersends", "proxy")}
-)
 _NUMBERS: Final = frozenset({"rate", "concurrency", "timeout", "max_outage"})
-
-Place = tuple[str | int, ...]
-"""Where a value stands, as pydantic gives it: ("job", 0, "columns", "email")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +95,8 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loa
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name}: not TOML", why=str(error), fix="mend that line", code="config-toml") from error
+        raise not_toml(path, text, error) from error
+    _refuse_unknown_variables(environment)
     content, overridden = _with_environment(content, environment)
     filler = _Filler(path, text, environment)
     filled = filler.fill(content, ())
@@ -122,7 +110,7 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loa
     try:
         config = Config.model_validate(filled)
     except ValidationError as error:
-        raise _told(path, text, error, overridden) from None
+        raise told(path, text, error, overridden) from None
     for place in SECRETS:
         problem = None if place in overridden else _exposed(content, config, path, place)
         if problem is not None:
@@ -138,10 +126,38 @@ def _text(path: Path) -> str:
             f"{path}: no such file", fix="syncengine init contacts.csv writes one", code="config-missing"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read", why=str(error), code="config-unreadable") from error
+        raise ConfigError(
+            f"{path}: can't be read",
+            why=str(error),
+            fix="name a text file in UTF-8 that you may read: -c syncengine.toml",
+            code="config-unreadable",
+        ) from error
 
 
 # -- filling in ---------------------------------------------------------------------------------------------------
+
+
+_SECTIONS: Final[Mapping[str, Sequence[str]]] = {
+    "account": tuple(Account.model_fields),
+    "state": ("path",),
+    "smartersends": tuple(Instance.model_fields),
+}
+"""What the environment may set. Other variables that begin with SYNCENGINE_ are flags of verbs."""
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Raises ConfigError for `SYNCENGINE_ACCOUNT_RAET`: a setting that does not count is worse than none."""
+    for section in ("account", "smartersends"):  # a verb is called `state`, and its flags may be set, too
+        known = [f"{PREFIX}{section}_{key}".upper() for key in _SECTIONS[section]]
+        for name in environment:
+            if name.startswith(f"{PREFIX}{section}_".upper()) and name.replace("__", "_") not in known:
+                near = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), None)
+                raise ConfigError(
+                    f"the environment sets {name}, which nothing reads" + (f"; did you mean {near}?" if near else ""),
+                    why=f"there are: {', '.join(known)}",
+                    fix=f"unset {name}",
+                    code="config-environment",
+                )
 
 
 def _with_environment(
@@ -150,8 +166,7 @@ def _with_environment(
     """`SYNCENGINE_ACCOUNT_RATE=10` and its like over the file, in the sections for that; and which counted where."""
     merged = dict(content)
     overridden: dict[Place, str] = {}
-    sections = {"account": Account.model_fields, "state": ("path",), "smartersends": Instance.model_fields}
-    for section, keys in sections.items():
+    for section, keys in _SECTIONS.items():
         for key in keys:
             names = (f"{PREFIX}{section}__{key}".upper(), f"{PREFIX}{section}_{key}".upper())
             name = next((name for name in names if environment.get(name)), None)
@@ -218,12 +233,15 @@ class _Filler:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{self._place(where)}: ${{file:{name}}} can't be read", why=str(error), code="config-variable"
+                f"{self._place(where)}: ${{file:{name}}} can't be read",
+                why=str(error),
+                fix=f"make the file {path}, readable for you alone, or name another",
+                code="config-variable",
             ) from error
 
     def _place(self, where: Place) -> str:
         line = locate(self.source, where)
-        return f"{self.path.name}{f':{line}' if line else ''}: {_dotted(where)}"
+        return f"{self.path.name}{f':{line}' if line else ''}: {dotted(where)}"
 
 
 def _secret(content: Mapping[str, Any], filler: _Filler, place: tuple[str, str]) -> tuple[Any, ConfigError | None]:
@@ -267,148 +285,3 @@ def _goes_to(config: Config, place: tuple[str, str]) -> str | None:
             return config.account.send_url
         case _:
             return config.smartersends.url
-
-
-# -- telling faults --------------------------------------------------------------------------------------------------
-
-_SHAPES: Final = frozenset(
-    {
-        *("str", "bool"),
-        *(table.__name__ for table in (SourceTable, EmailColumn, ActiveColumn, VariableTable, Job, PresetJob)),
-    }
-)
-_PLAIN: Final = {
-    "missing": "is missing",
-    "bool_type": "must be true or false",
-    "string_type": "must be a text in quotes",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "list_type": "must be a list",
-    "too_short": "must have at least one",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
-}
-
-
-def _told(path: Path, text: str, error: ValidationError, overridden: Mapping[Place, str]) -> ConfigError:
-    """All faults as one error: the first in full, the others a line each."""
-    faults = sorted(_faults(error), key=lambda fault: ("is missing" in fault[1], locate(text, fault[0]) or 0))
-    place, sentence = faults[0]
-    others = [f"{_where(path, text, other, overridden)}: {message}" for other, message in faults[1:]]
-    return ConfigError(
-        f"{_where(path, text, place, overridden)}: {sentence}{_line(text, place, overridden)}",
-        why="\n".join(others),
-        fix=_fix(faults[0]),
-        code="config-key",
-    )
-
-
-def _where(path: Path, text: str, place: Place, overridden: Mapping[Place, str]) -> str:
-    """The variable of the environment or the line of the file that has the value at fault."""
-    if place in overridden:
-        return overridden[place]
-    line = locate(text, place)
-    return f"{path.name}:{line}" if line else path.name
-
-
-def _line(text: str, place: Place, overridden: Mapping[Place, str]) -> str:
-    """That line, to be shown below the fault."""
-    line = None if place in overridden else locate(text, place)
-    if line is None:
-        return ""
-    secret = _SECRET if place and place[0] == "job" else _SECRET_OR_KEY
-    shown = secret.sub(r"\1***", text.splitlines()[line - 1].strip())
-    return f"\n{line} | {shown}"
-
-
-def _fix(fault: tuple[Place, str]) -> str:
-    place, sentence = fault
-    if place and place[-1] == "consent" and "missing" in sentence:
-        return (
-            'say who decides who is subscribed: consent = "source" (the file) or consent = "keep" (SmartSender; the '
-            "file may only unsubscribe)"
-        )
-    return f"mend {_dotted(place)}" if place else "mend the file"
-
-
-def _faults(error: ValidationError) -> list[tuple[Place, str]]:
-    """(place, sentence) of each fault, one a place: a value that fits none of several shapes is one fault."""
-    by_place: dict[Place, list[str]] = {}
-    for fault in error.errors(include_url=False):
-        place = _place(fault)
-        by_place.setdefault(place, []).append(_sentence(fault, place))
-    deepest = {
-        place for place in by_place if not any(len(o) > len(place) and o[: len(place)] == place for o in by_place)
-    }
-    return [(place, " or ".join(dict.fromkeys(sentences))) for place, sentences in by_place.items() if place in deepest]
-
-
-def _place(fault: Mapping[str, Any]) -> Place:
-    """Where a fault is, without the parts that name one of several accepted shapes instead of a key."""
-    *upper, last = fault["loc"] or (None,)
-    is_key = fault["type"] in {"extra_forbidden", "missing"}
-    return tuple(part for part in upper if not _is_shape(part)) + ((last,) if is_key or not _is_shape(last) else ())
-
-
-def _is_shape(part: str | int | None) -> bool:
-    return part is None or (isinstance(part, str) and (part in _SHAPES or "[" in part))
-
-
-def _sentence(fault: Mapping[str, Any], place: Place) -> str:
-    name = f"`{_dotted(place)}` " if place else ""
-    kind = fault["type"]
-    if kind == "extra_forbidden":
-        return _unknown_key(place)
-    if kind == "list_type" and place and isinstance(fault["input"], dict):
-        return f"{name}is a list of tables: write [[{_dotted(place)}]]"
-    if kind in _PLAIN:
-        shown = "" if kind == "missing" or place in _HIDDEN else f", not {_shown(fault['input'])}"
-        return f"{name}{_PLAIN[kind]}{shown}"
-    message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{name}{message[:1].lower()}{message[1:]}" + (
-        f", not {_shown(fault['input'])}" if kind in {"enum", "literal_error", "string_pattern_mismatch"} else ""
-    )
-
-
-def _unknown_key(place: Place) -> str:
-    table, key = place[:-1], str(place[-1])
-    known = _keys_at(table)
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    meant = f": did you mean `{near[0]}`?" if near else ""
-    return f"unknown key `{key}` in {_table_name(table)}{meant} (keys there: {', '.join(known)})"
-
-
-def _keys_at(table: Place) -> list[str]:
-    """Keys the table at this place knows."""
-    model: type[BaseModel] | None = Config
-    for part in table:
-        if isinstance(part, int) or model is None or model is VariableTable:  # the part names one of many tables
-            continue
-        model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
-    return [field.alias or name for name, field in model.model_fields.items()] if model else []
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The table type within an annotation such as `str | SourceTable` or `list[Job]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
-
-
-def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place if not isinstance(part, int))
-
-
-def _table_name(table: Place) -> str:
-    if not table:
-        return "the file"
-    return f"[[{_dotted(table)}]]" if isinstance(table[-1], int) else f"[{_dotted(table)}]"
-
-
-def _shown(value: object) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"

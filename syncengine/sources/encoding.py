@@ -31,6 +31,7 @@ _STATEFUL: Final = re.compile(r"utf-?7|iso2022|hz|idna|punycode|escape|undefined
 _UTF8_SEQUENCE: Final = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )  # surrogates and overlong forms pass here: this only weighs, the decoder judges
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
 _CELL: Final = re.compile(r"[^,;|\t\r\n\"<>]*[^\x00-\x7f,;|\t\r\n\"<>][^,;|\t\r\n\"<>]*")
 
@@ -91,6 +92,7 @@ def decide_encoding(
         return _shown(Encoding(zeros, How.ZEROS), sample)
     if sample.isascii():
         return None
+    _refuse_controls(sample, shown)
     return _shown(_by_content(sample, presets, declared), sample)
 
 
@@ -186,6 +188,18 @@ def _by_zeros(sample: bytes, shown: str) -> str | None:
         fix="export again as CSV or xlsx",
         code="not-text",
     )
+
+
+def _refuse_controls(sample: bytes, shown: str) -> None:
+    """Raises SourceError for binary data without many zeros: of random bytes every ninth is a control character."""
+    controls = len(_CONTROLS.findall(sample))
+    if controls >= 16 and controls * 20 > len(sample):
+        raise SourceError(
+            f"{shown} is no text",
+            why=f"{controls:,} of the first {len(sample):,} bytes are control characters",
+            fix="export again as CSV or xlsx",
+            code="not-text",
+        )
 
 
 def _has_its_lines(sample: bytes, codec: str) -> bool:

@@ -62,7 +62,8 @@ class Transcoder:
         raise SourceError(
             f"{self._shown} is not {self._codec}",
             why=f"{_MAX_INVALID:,} sequences near byte {offset + at:,} are invalid in it",
-            fix='set the encoding the file is in: encoding = "cp1252"',
+            fix='if it is a text, name the encoding it is in: source = { path = "…", encoding = "utf-8" }; '
+            "else export again as CSV or xlsx",
             code="encoding-wrong",
         )
 

@@ -1,6 +1,7 @@
 """Files of trouble: a row is held with its line and code, or the file is refused with what was seen."""
 
 import codecs
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,6 +143,7 @@ REFUSED = {
     "every row short": (HEADER + "1\n2\n3\n", "no-rows", "line 2: 1 fields"),
     "every row broken": (HEADER + '1,"2"3,4\n' * 3, "no-rows", "line 2"),
     "zero bytes": (bytes(5_000), "not-text", "zero"),
+    "random bytes": (random.Random(7).randbytes(5_000), "not-text", "control characters"),
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), "format", "a picture"),
     "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "format", "a PDF"),
     "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "format", "Excel 97-2003"),

@@ -240,7 +240,7 @@ def test_consent_has_no_default_and_the_two_ways_are_told(folder: Path) -> None:
     error = told(folder, SMALL.replace('consent = "source"\n', ""))
 
     assert error.what.startswith("syncengine.toml:4: `job.consent` is missing")
-    assert 'consent = "source" (the file) or consent = "keep" (SmartSender' in error.fix
+    assert 'consent = "source" (the file decides who is subscribed) or consent = "keep"' in error.fix
 
 
 @pytest.mark.parametrize(
@@ -297,11 +297,11 @@ def test_a_wrong_value_of_the_account_is_told_with_what_would_be_right(folder: P
         (
             'name = "newsletter"',
             'name = "my news"',
-            "`job.name` string should match pattern '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$', not \"my news\"",
+            '`job.name` must be made of letters, digits, - . and _, not "my news"',
         ),
-        ('name = "newsletter"', 'name = "../x"', "`job.name` string should match pattern"),
-        ("5537ab2a08d241dc69326b19", "../../etc", "`job.list` string should match pattern"),
-        ("5537ab2a08d241dc69326b19", "", "`job.list` string should match pattern"),
+        ('name = "newsletter"', 'name = "../x"', "`job.name` must be made of letters"),
+        ("5537ab2a08d241dc69326b19", "../../etc", "`job.list` must be an id"),
+        ("5537ab2a08d241dc69326b19", "", "`job.list` must be an id"),
         ('source = "exports/contacts-*.csv"', "source = 5", "`job.source` must be a text in quotes, not 5 or"),
         ("active = true", "active = 1", "`job.columns.active` must be true or false, not 1 or"),
         ('email = "Email"', "email = []", "`job.columns.email` must be a text in quotes, not [] or"),
@@ -360,6 +360,21 @@ def test_faults_of_the_second_job_are_told_at_its_lines(folder: Path) -> None:
     assert error.what.startswith("syncengine.toml:22: `job.columns.active`")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "fix"),
+    [
+        ('email = "Email"', 'emial = "Email"', "write `email` for `emial`"),
+        ('email = "Email"', 'email = "Email"\nqqq = 1', "take `qqq` out"),
+        ('consent = "source"', 'consent = "file"', 'write consent = "source"'),
+        ("active = true", "active = 1", 'write active = "Subscribed"'),
+        ('list = "5537ab2a08d241dc69326b19"', 'list = "my list"', 'write list = "5537ab2a08d241dc69326b19"'),
+        ("[[job]]", "rate = true\n[[job]]", "write rate = 5"),
+    ],
+)
+def test_a_fault_comes_with_what_to_write(folder: Path, old: str, new: str, fix: str) -> None:
+    assert told(folder, SMALL.replace(old, new)).fix.startswith(fix)
+
+
 # The file itself ------------------------------------------------------------------------------------------------------
 
 
@@ -367,8 +382,29 @@ def test_faults_of_the_second_job_are_told_at_its_lines(folder: Path) -> None:
 def test_what_is_no_toml_is_told(folder: Path, text: str) -> None:
     error = told(folder, text)
 
-    assert (error.what, error.code) == ("syncengine.toml: not TOML", "config-toml")
+    assert error.what.startswith("syncengine.toml:")
+    assert (": not TOML" in error.what, error.code) == (True, "config-toml")
     assert error.why
+    assert error.fix
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "fix"),
+    [
+        ("consent = source", "1 | consent = source", "texts stand in quotes"),
+        ("rate = 5\nrate = 6", "2 | rate = 6", "take one of the two out"),
+        (f"token = {TOKEN}", "1 | token = ***", "texts stand in quotes"),
+        (f'token = "{TOKEN}', "1 | token = ***", "mend that line"),
+        (f'token = """\n{TOKEN}\x01\n"""', "not TOML", "mend that line"),
+        (f"token: {TOKEN}", "not TOML", "mend that line"),
+    ],
+)
+def test_a_line_that_is_no_toml_is_shown_but_for_its_secrets(folder: Path, line: str, shown: str, fix: str) -> None:
+    error = told(folder, line)
+
+    assert error.what.endswith(shown)
+    assert fix in error.fix
+    assert TOKEN not in str(error)
 
 
 def test_a_file_that_is_not_there_or_can_not_be_read_is_told(folder: Path) -> None:
@@ -782,3 +818,26 @@ def test_any_junk_is_a_config_error_that_points_into_the_file(
 
     assert error.what.startswith("syncengine.toml:")
     assert all(line.startswith("syncengine.toml:") for line in error.why.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SYNCENGINE_ACCOUNT_RAET", "RATE"),
+        ("SYNCENGINE_ACCOUNT__CONCURENCY", "CONCURRENCY"),
+        ("SYNCENGINE_ACCOUNT_X", ""),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_told(folder: Path, name: str, meant: str) -> None:
+    error = told(folder, SMALL, ENVIRONMENT | {name: "3"})
+
+    assert error.code == "config-environment"
+    assert name in error.what
+    assert (f"did you mean SYNCENGINE_ACCOUNT_{meant}?" in error.what) == bool(meant)
+    assert error.fix == f"unset {name}"
+
+
+def test_flags_of_verbs_in_the_environment_are_not_taken_for_settings(folder: Path) -> None:
+    flags = {"SYNCENGINE_STATE_SHOW_JSON": "1", "SYNCENGINE_SYNC_YES": "1", "SYNCENGINE_CONFIG": "x.toml"}
+
+    load(folder, SMALL, ENVIRONMENT | flags)
