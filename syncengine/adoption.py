@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,7 @@ from syncengine.normalise.mapping import Mapping as RowMapping
 from syncengine.normalise.rows import key_hashes, normalise
 from syncengine.ports import Changes, Chunk, Source
 from syncengine.sources import SourceOptions, open_source
+from syncengine.uptake import hear
 from syncengine.wire import variable_json
 
 OWN: Final = (EMAIL, NAME, ACTIVE)
@@ -80,13 +81,14 @@ def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], no
     frames = [frame for chunk in source.chunks() if not (frame := _read(chunk, source, mapping, result)).is_empty()]
     rows = pl.concat([_NOBODY, *frames]).unique(ADDRESS, keep="last", maintain_order=True)
     state = session.state(job)
+    hear(session.listening(job), state, job.name, now)  # what is in the inbox is older than what is adopted now
     rows = _keyed(rows, _id_variable(job), _known_keys(session, job, rows))
     upserts = rows.with_columns(pl.lit(ORIGIN_ADOPTED).alias(ORIGIN), pl.lit(now).alias(CONFIRMED_AT)).select(
         pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items()
     )
     state.amend(Changes([upserts.lazy()], [], [], _NOTHING_REFUSED, _NO_DOUBTS), now)
     state.remember_variables([Variable(name, VariableType.STRING) for name in variables], now, ORIGIN_ADOPTED)
-    state.lift_suppressions(rows.filter(ACTIVE)[ADDRESS])
+    state.lift_suppressions(rows.filter(ACTIVE)[ADDRESS], before=datetime.fromtimestamp(file.stat().st_mtime, UTC))
     result.contacts, result.active = upserts.height, int(upserts[ACTIVE].sum())
     return result
 

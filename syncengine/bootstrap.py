@@ -37,16 +37,19 @@ from syncengine.keyed import contact_key_of
 from syncengine.ledger import BACKUP, back_up, open_ledger
 from syncengine.lock import locked
 from syncengine.model import OnMissing
+from syncengine.news import InboxNews
 from syncengine.opening import preset_of, source_of
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
 from syncengine.prepare import ERRORS_FILE, GuardStopError, JobTerms, Prepared, Understood, draw_up
 from syncengine.redaction import Secret
 from syncengine.report import Report, Result
-from syncengine.state import StateStore
+from syncengine.state import ConsentBook, StateStore
 from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
 from syncengine.sync import Ended, Pace, Parts, guard_report, plan_report, sync
 from syncengine.telemetry import RunLog
 from syncengine.understanding import understand
+from syncengine.uptake import Listening, hear
+from syncengine.webhooks.folder import hook_folder
 
 T = TypeVar("T")
 
@@ -138,6 +141,11 @@ class Session:
         """What is known of the job's list."""
         account = self.workshop.loaded.config.account
         return StateStore(self.connection, self.workshop.state_folder, job.list_id, account.url)
+
+    def listening(self, job: Job) -> Listening:
+        """Who left the job's list, as far as webhooks told."""
+        desk = InboxNews(hook_folder(self.workshop.state_folder), job.list_id)
+        return Listening(desk, ConsentBook(self.connection, job.list_id))
 
     def understand(self, job: Job) -> Understood:
         """The job's source and what its columns mean; the names it chooses are kept."""
@@ -322,6 +330,7 @@ async def sync_job(
         lambda prepared: logs.begin(prepared) and screen.approve(_view(session, job, prepared)),
         observe,
         service=account.url,
+        listening=session.listening(job),
     )
     try:
         ended = await sync(parts, fresh=fresh, given=given)
@@ -430,6 +439,7 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         understood = replace(understood, source=FirstRows(understood.source, limit))
         anything = Bound(share=1.0)
         terms = replace(terms, on_missing=OnMissing.KEEP, guards=Guards(anything, anything, anything))
+    left = hear(session.listening(job), session.state(job), job.name, datetime.now(UTC))
     destination = SmartSenderV2(_no_door(session.workshop.loaded.config.account.url), job.list_id)
     prepared = draw_up(
         terms,
@@ -441,6 +451,7 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         batch_size=destination.batch_size,
         now=datetime.now(UTC),
         pulse=lambda: None,
+        left=left,
     )
     view = _view(session, job, prepared)
     unfinished = session.journal.unfinished(job.name)

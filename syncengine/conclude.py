@@ -5,7 +5,7 @@ Blocking; called in a thread. Doing it twice gives the same.
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
 from syncengine.prepare import ERRORS_FILE, Prepared
 from syncengine.report import Report
+from syncengine.suppression import lowered, moved
 
 REPORT_FILE: Final = "report.html"
 GRACE: Final = 120.0  #: seconds during which a request that was given up may still be applied by the service
@@ -67,8 +68,18 @@ def write_page_of(prepared: Prepared, journal: Journal, report: Report) -> None:
     write_durably(prepared.plan.folder / REPORT_FILE, page.encode())
 
 
-def gather_changes(prepared: Prepared, journal: Journal, now: datetime) -> Changes:
-    """What the settled batches of a run change in the state, as far as recorded."""
+def who_moved(prepared: Prepared, off: pl.Series) -> Iterator[tuple[str, str]]:
+    """(address before, address now) of people who are off and whose address the plan changes."""
+    for wave in prepared.plan.waves:
+        if wave.op is Op.RENAME:
+            for rows in prepared.plan.slices(wave):
+                yield from moved(rows, off)
+
+
+def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.Series) -> Changes:
+    """What the settled batches of a run change in the state, as far as recorded. Who is in `off` (addresses) was sent,
+    or corrected, as unsubscribed, whatever the plan says.
+    """
     scratch = prepared.plan.folder / ".fold"
     shutil.rmtree(scratch, ignore_errors=True)
     upserts, removed = _Pile(scratch, "upserts"), _Pile(scratch, "removed")
@@ -88,7 +99,7 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime) -> Chang
         removed.add(replaced_keys(rows))
     same = prepared.plan.same()
     return Changes(
-        upserts.frames(),
+        [lowered(frame, off) for frame in upserts.frames()] if len(off) else upserts.frames(),
         [same] if same is not None else [],
         removed.frames(),
         _not_sent_again(refused),

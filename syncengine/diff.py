@@ -152,11 +152,12 @@ def departures(gone: pl.DataFrame, op: Op) -> pl.DataFrame:
 
 
 def _ratcheted(consent: Consent, off: pl.Series) -> pl.Expr:
-    """The consent ratchet. A contact known to be off is never sent as on; where SmartSender decides (`keep`), one
-    that our state has as off stays off. Contacts the state does not have are the file's to decide here: under
-    `keep` the settlement holds those that turn out to exist.
+    """The consent ratchet. A contact known to be off is never sent as on, not under a new address either; where
+    SmartSender decides (`keep`), one that our state has as off stays off. Contacts the state does not have are the
+    file's to decide here: under `keep` the settlement holds those that turn out to exist.
     """
-    allowed = pl.col(ACTIVE) & ~pl.col(ADDRESS).is_in(off.implode())
+    is_off = pl.col(ADDRESS).is_in(off.implode()) | pl.col("known_address").is_in(off.implode()).fill_null(value=False)
+    allowed = pl.col(ACTIVE) & ~is_off
     if consent is Consent.KEEP:
         allowed &= pl.col("known_active").fill_null(value=True)
     return allowed

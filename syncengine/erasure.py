@@ -16,13 +16,14 @@ from syncengine.bootstrap import Session
 from syncengine.config.model import Job
 from syncengine.durable import drafted
 from syncengine.errors import ConfigError, StateError
-from syncengine.frames import ADDRESS, FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.frames import ADDRESS, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.keyed import contact_key_of, key_check, tombstone
 from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
 from syncengine.ports import Changes
+from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
 from syncengine.webhooks.folder import hook_folder
 from syncengine.webhooks.inbox import INBOX, open_inbox
 
@@ -144,11 +145,7 @@ def _contacts_of(session: Session, job: Job, address: str) -> pl.DataFrame:
 
 
 def _without(found: pl.DataFrame) -> Changes:
-    nothing = pl.DataFrame(
-        schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "outcome": pl.String, "code": pl.String, "text": pl.String}
-    )
-    no_doubts = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
-    return Changes([], [], [found.lazy()], nothing, no_doubts)
+    return Changes([], [], [found.lazy()], NOTHING_REFUSED, NO_DOUBTS)
 
 
 def _drop_older_snapshots(session: Session, job: Job) -> None:

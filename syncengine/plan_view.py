@@ -10,6 +10,7 @@ import polars as pl
 from syncengine.durable import drafted
 from syncengine.frames import EMAIL, FIELDS, KEY, OP, ROW
 from syncengine.guarded import guarded
+from syncengine.leaving import told_left
 from syncengine.model import Op
 from syncengine.prepare import Prepared
 from syncengine.redaction import mask_addresses
@@ -37,7 +38,13 @@ def view_plan(
         "facts": [
             f"{name}: {value}" for name, value in prepared.source["facts"].items() if (name, value) not in _USUAL
         ],
-        "warnings": [*prepared.source["warnings"], *facts.questions, *_leaver_notes(prepared)],
+        "left": told_left(facts.left),
+        "warnings": [
+            *([facts.alarm] if facts.alarm else []),
+            *prepared.source["warnings"],
+            *facts.questions,
+            *_leaver_notes(prepared),
+        ],
         "known": facts.known,
         "synced": synced,
         "why": list(why),

@@ -4,7 +4,7 @@ Blocking; called in a thread.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from syncengine.model import Consent, Mode, OnMissing
 from syncengine.normalise.mapping import Mapping
 from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
 from syncengine.ports import Journal, Source, SourceSeen, StateStore
+from syncengine.uptake import NOBODY_LEFT, Left
 
 ERRORS_FILE: Final = "errors.csv"
 
@@ -120,8 +121,12 @@ def draw_up(
     batch_size: int,
     now: datetime,
     pulse: Callable[[], None],
+    left: Left = NOBODY_LEFT,
 ) -> Prepared:
-    """Make a plan in `folder` and freeze it. Raises SourceError, StateError, GuardStopError, what `pulse` raises."""
+    """Make a plan in `folder` and freeze it; `left` is told with it.
+
+    Raises SourceError, StateError, GuardStopError, and what `pulse` raises.
+    """
     make_private_folder(folder)
     source = understood.source
     seen = state.seen(job.name)
@@ -145,6 +150,7 @@ def draw_up(
         )
     except GuardError as stopped:
         raise GuardStopError(stopped, run, None) from stopped
+    facts = replace(facts, left=dict(left.by_kind), alarm=left.alarm)
     content = {
         "run": run,
         "job": job.name,

@@ -59,6 +59,8 @@ class Report:
     paths: Mapping[str, str] = field(default_factory=dict)
     held_by_code: Mapping[str, int] = field(default_factory=dict)
     spared: str = ""
+    left: Mapping[str, int] = field(default_factory=dict)  #: people who left the list since the last run, by kind
+    corrected: int = 0  #: of these, sent as unsubscribed because this run had sent them as subscribed
     resumed: bool = False
 
     def check(self) -> None:
@@ -97,4 +99,6 @@ class Report:
             "paths": dict(self.paths),
             "held_by_code": dict(self.held_by_code),
             "resumed": self.resumed,
+            "left": dict(self.left),
+            "corrected": self.corrected,
         }

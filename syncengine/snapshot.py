@@ -59,6 +59,10 @@ class Snapshot(Protocol):
         """SNAPSHOT rows whose key has one of these hashes; perhaps a stranger among them."""
         ...
 
+    def rows_having(self, addresses: pl.Series) -> pl.DataFrame:
+        """SNAPSHOT rows of contacts that have one of these addresses (normal form): one look at all of them."""
+        ...
+
     def owners_at(self, address_hashes: Hashes) -> Positions:
         """For each address (its hash, see `hash_of`): where the contact that has it stands, or `UNKNOWN`."""
         ...
@@ -108,6 +112,9 @@ class FrameSnapshot:
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
         wanted = pl.LazyFrame({KEY_HASH: key_hashes}, schema={KEY_HASH: pl.UInt64})
         return self._rows.join(wanted, on=KEY_HASH, how="semi").collect()
+
+    def rows_having(self, addresses: pl.Series) -> pl.DataFrame:
+        return self._rows.filter(pl.col(ADDRESS).is_in(addresses.implode())).collect()
 
     def owners_at(self, address_hashes: Hashes) -> Positions:
         if self._by_address is None:

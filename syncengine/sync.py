@@ -6,7 +6,7 @@ Only what waits on the network is async here; files, frames and SQLite are hande
 """
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from syncengine.conclude import clear_scratch, count, gather_changes, write_errors_of, write_page_of
+from syncengine.conclude import clear_scratch, count, gather_changes, who_moved, write_errors_of, write_page_of
 from syncengine.dispatch.circuit import Circuit
 from syncengine.dispatch.dispatcher import Dispatcher, Rules, Stop, Work
 from syncengine.dispatch.pressure import Pressure
@@ -37,6 +37,7 @@ from syncengine.prepare import (
     take_up,
 )
 from syncengine.report import Report, Result
+from syncengine.uptake import NOBODY_LEFT, Listening, hear, record_news
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ class Parts:
     approve: Callable[[Prepared], bool]
     observe: Observe = ignore
     chance: random.Random = field(default_factory=random.Random)
+    listening: Listening | None = None  #: None: nobody tells who left
     service: str = "the service"  #: what messages call it
 
 
@@ -149,13 +151,16 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
     if unfinished is not None and given is not None:
         raise _unfinished_first(unfinished, parts.job.name)
     if unfinished is not None:
+        if parts.listening is not None:
+            record_news(parts.listening, parts.now())
         return unfinished
+    left = NOBODY_LEFT if parts.listening is None else hear(parts.listening, parts.state, parts.job.name, parts.now())
     understood = parts.understand()
     if given is not None:
         run = parts.new_run()
         return take_over(parts.job, understood, parts.state, given=given, run=run, folder=parts.runs / run)
     seen = is_unchanged(parts.job, understood, parts.state)
-    if seen is not None:
+    if seen is not None and not _owes(parts):
         return _unchanged(parts, seen)
     run = parts.new_run()
     return draw_up(
@@ -168,7 +173,18 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
         batch_size=parts.destination.batch_size,
         now=parts.now(),
         pulse=parts.stop.pulse,
+        left=left,
     )
+
+
+def _owes(parts: Parts) -> bool:
+    """Whether somebody who left is still to be sent as unsubscribed: then there is something to send after all."""
+    return parts.listening is not None and bool(parts.listening.book.owed())
+
+
+def _left(parts: Parts) -> Mapping[str, int]:
+    """Who left since the last run, those included who left while this one ran."""
+    return {} if parts.listening is None else parts.listening.book.left_since_last_run(parts.job.name)
 
 
 def _unfinished_first(unfinished: Prepared, job: str) -> ConfigError:
@@ -297,7 +313,9 @@ def _standing(report: Report) -> str:
 
 def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) -> None:
     now = parts.now()
-    changes = gather_changes(prepared, parts.journal, now)
+    changes = gather_changes(prepared, parts.journal, now, parts.state.off())
+    if parts.listening is not None:
+        parts.listening.book.follow(list(who_moved(prepared, parts.state.off())))
     remembered = changes.refused.filter(changes.refused["outcome"] == Outcome.UNRESOLVED.value).height
     not_sent = report.held + report.rejected + report.unresolved
     saw = SourceSeen(
@@ -351,12 +369,13 @@ def plan_report(prepared: Prepared, job: str, list_id: str) -> Report:
         held_by_code=facts.held,
         spared=facts.spared,
         resumed=prepared.resumed,
+        left=facts.left,
     )
 
 
 def _report(parts: Parts, prepared: Prepared, result: Result) -> Report:
     report = plan_report(prepared, parts.job.name, parts.job.list_id)
-    return replace(report, result=result, paths=_paths(parts.runs, prepared.run))
+    return replace(report, result=result, paths=_paths(parts.runs, prepared.run), left=_left(parts))
 
 
 def _paths(runs: Path, run: str) -> dict[str, str]:
@@ -377,6 +396,7 @@ def _unchanged(parts: Parts, seen: SourceSeen) -> Report:
         planned=dict.fromkeys(Op, 0),
         confirmed=dict.fromkeys(Op, 0),
         paths=_paths(parts.runs, seen.run),
+        left=_left(parts),
     )
     report.check()
     parts.journal.begin(run, parts.job.name, parts.job.list_id, report.to_json(), parts.now())

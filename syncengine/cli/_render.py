@@ -8,6 +8,7 @@ from typing import IO, Any, Final
 
 import click
 
+from syncengine.leaving import told_left
 from syncengine.model import Op
 
 _CONTROL = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -88,6 +89,8 @@ def plan_lines(view: Mapping[str, Any]) -> list[str]:
     if view["facts"]:
         lines.append(f"         {' · '.join(view['facts'])}")
     lines.append(f"State    {view['known']:,} contacts{view['synced']}")
+    if view["left"]:
+        lines.append(f"         {view['left']}")
     lines += [f"         ! {warning}" for warning in view["warnings"]]
     if view["why"]:
         lines += ["", *view["why"]]
@@ -148,6 +151,9 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     confirmed = [f"{count:,} {_WORDS[Op(op)][1]}" for op, count in report["confirmed"].items() if count]
     unchanged = f"{report['same']:,} unchanged"
     lines.append(f"  {' · '.join([*confirmed, unchanged])}")
+    if left := told_left(report["left"]):
+        corrected = f"; {report['corrected']:,} corrected while they were being sent" if report["corrected"] else ""
+        lines.append(f"  {left}{corrected}")
     short = report["run"][:13]
     for count, words, flag in (
         (report["rejected"], "rejected by the service", ""),

@@ -25,6 +25,8 @@ class PlanFacts:
     gone: int = 0
     spared: str = ""
     dates: Mapping[str, tuple[int, int]] = field(default_factory=dict)  #: variable → (cells filled, of which ISO dates)
+    left: Mapping[str, int] = field(default_factory=dict)  #: people who left the list since the last run, by kind
+    alarm: str = ""  #: a sentence if too many of them left at once
     questions: tuple[str, ...] = ()  #: what only a person can tell, with the lines to paste
 
     @property

@@ -7,7 +7,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +17,21 @@ from syncengine.durable import file_digest, make_private_folder
 from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
 from syncengine.keyed import KEY_FILE, key_check
+from syncengine.leaving import REMOVED, UNSUBSCRIBED
 from syncengine.ledger import transaction
 from syncengine.model import Outcome, Variable, VariableType
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
 from syncengine.state.snapshots import merge
+from syncengine.suppression import Learned
 
 KEPT_SNAPSHOTS: Final = 2
 _ALL_BITS: Final = (1 << 64) - 1
+
+NOTHING_REFUSED: Final = pl.DataFrame(
+    schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "outcome": pl.String, "code": pl.String, "text": pl.String}
+)
+NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -216,6 +223,10 @@ class StateStore:
         self._drop_old_snapshots(generation)
         return self.current()
 
+    def learn(self, learned: Learned, now: datetime) -> None:
+        """What webhooks told is known of the list from now on."""
+        self.amend(Changes([learned.upserts.lazy()], [], [learned.removed.lazy()], NOTHING_REFUSED, NO_DOUBTS), now)
+
     def drop_refusals(self, *, run: str | None = None, code: str | None = None) -> int:
         """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many."""
         with transaction(self._db) as db:
@@ -226,11 +237,16 @@ class StateStore:
             db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))
         return dropped
 
-    def lift_suppressions(self, addresses: Iterable[str]) -> None:
-        """These people are on the list as subscribed, by the service's own word."""
+    def lift_suppressions(self, addresses: Iterable[str], *, before: datetime) -> None:
+        """These people were on the list as subscribed, by the service's own word, at that time.
+
+        Whoever left later stays off; so does who complained or bounced, since for that the list keeps no mark.
+        """
         with transaction(self._db) as db:
             db.executemany(
-                "DELETE FROM suppressions WHERE list = ? AND address = ?", [(self._list, one) for one in addresses]
+                "DELETE FROM suppressions WHERE list = ? AND address = ? AND at <= ?"  # noqa: S608  # our own names
+                f" AND kind IN ('{UNSUBSCRIBED}', '{REMOVED}')",
+                [(self._list, one, before.astimezone(UTC).isoformat()) for one in addresses],
             )
 
     def _remember_source(self, db: sqlite3.Connection, job: str, saw: SourceSeen, generation: int, run: str) -> None:

@@ -10,6 +10,7 @@ from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.model import Outcome, Variable
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.snapshot import FrameSnapshot
+from syncengine.suppression import Learned
 from syncengine.testing.journal import MemoryJournal
 
 
@@ -51,6 +52,11 @@ class MemoryStateStore:
 
     def off(self) -> pl.Series:
         return pl.Series("off", self.suppressed, dtype=pl.String)
+
+    def learn(self, learned: Learned, now: datetime) -> None:  # noqa: ARG002
+        gone = pl.concat([learned.upserts.select(KEY), learned.removed.select(KEY)])
+        self.rows = pl.concat([self.rows.join(gone, on=KEY, how="anti"), learned.upserts]).sort(KEY_HASH, KEY)
+        self._generation += 1
 
     def forgotten(self) -> Forgotten:
         return Forgotten(pl.Series("tombstone", [], dtype=pl.String), "")

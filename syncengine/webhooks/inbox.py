@@ -124,12 +124,12 @@ class Inbox:
         ).fetchone()[0]
         return bool(copies == 1)
 
-    def departures(self, list_id: str, *, after: int) -> list[Kept]:
-        """Events behind `after` (an id) that take consent away on this list, in the order they came."""
+    def departures(self, list_id: str, *, after: int, since: float = 0.0) -> list[Kept]:
+        """Events that take consent away on this list, behind `after` (an id) and `since` (Unix seconds), in order."""
         rows = self._db.execute(
             "SELECT id, event, address, happened_at, received_at, origin FROM events "  # noqa: S608  # our own names
-            f"WHERE id > ? AND list IN (?, '') AND {_LOWERS} ORDER BY id",
-            (after, list_id),
+            f"WHERE id > ? AND received_at > ? AND list IN (?, '') AND {_LOWERS} ORDER BY id",
+            (after, since, list_id),
         )
         return [Kept(*row) for row in rows]
 

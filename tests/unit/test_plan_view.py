@@ -132,6 +132,7 @@ def test_a_plan_is_shown_with_all_its_numbers(tmp_path: Path) -> None:
         "estimate": 0.8,
         "rate": 5.0,
         "resumed": False,
+        "left": "",
     }
 
 

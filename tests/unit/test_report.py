@@ -51,6 +51,8 @@ def test_the_json_is_the_documented_one() -> None:
         "paths": {"run": ".syncengine/runs/0198", "errors": ".syncengine/runs/0198/errors.csv"},
         "held_by_code": {},
         "resumed": False,
+        "left": {},
+        "corrected": 0,
     }
     assert json.loads(json.dumps(REPORT.to_json())) == REPORT.to_json()
 

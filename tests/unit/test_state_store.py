@@ -454,14 +454,20 @@ def test_who_must_not_get_mail_is_known_until_a_person_says_otherwise(
 ) -> None:
     with transaction(ledger) as db:
         db.executemany(
-            "INSERT INTO suppressions VALUES (?,?,'complaint','webhook','2026','2026')",
-            [(LIST, "a@example.com"), (LIST, "b@example.com"), ("other", "c@example.com")],
+            "INSERT INTO suppressions VALUES (?,?,?,'webhook',?,'')",
+            [
+                (LIST, "a@example.com", "unsubscribed", "2026-01-01T00:00:00+00:00"),
+                (LIST, "b@example.com", "unsubscribed", "2026-01-01T00:00:00+00:00"),
+                (LIST, "later@example.com", "removed", "2026-03-01T00:00:00+00:00"),
+                (LIST, "angry@example.com", "complaint", "2026-01-01T00:00:00+00:00"),
+                ("other", "c@example.com", "removed", "2026-01-01T00:00:00+00:00"),
+            ],
         )
-    assert sorted(store.off()) == ["a@example.com", "b@example.com"]
+    everybody = ["a@example.com", "nobody@example.com", "c@example.com", "later@example.com", "angry@example.com"]
 
-    store.lift_suppressions(["a@example.com", "nobody@example.com", "c@example.com"])
+    store.lift_suppressions(everybody, before=datetime(2026, 2, 1, tzinfo=UTC))
 
-    assert sorted(store.off()) == ["b@example.com"]
+    assert sorted(store.off()) == ["angry@example.com", "b@example.com", "later@example.com"]
 
 
 def test_who_was_erased_is_known_by_a_keyed_hash_only(

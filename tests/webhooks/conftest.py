@@ -1,8 +1,10 @@
 import contextlib
 import http.client
+import importlib.util
 import io
 import json
 import socket
+import sys
 import threading
 import time
 import urllib.request
@@ -134,6 +136,21 @@ def receiving(folder: Path, terms: Terms, *, contacts: int = 0, lists: tuple[str
         finally:
             running.cancel()
 
+
+def _of_the_command_line() -> Any:
+    """What the tests of the command line have: a project with a config, a source and a sandbox."""
+    path = Path(__file__).parents[1] / "cli" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("conftest_of_cli", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+Project = _of_the_command_line().Project
+project = _of_the_command_line().project
 
 Receive = Callable[..., AbstractContextManager[Served]]
 

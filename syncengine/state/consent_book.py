@@ -1,0 +1,119 @@
+"""What the ledger knows of people who left a list: who, how far the inbox has been taken up, and what is still owed."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from syncengine.leaving import KINDS, joined
+from syncengine.ledger import transaction
+from syncengine.ports import Correction, News
+
+_STRICTER = "instr({kinds}, excluded.kind) > instr({kinds}, kind)".format(kinds=f"'{' '.join(KINDS)}'")
+
+
+class ConsentBook:
+    """One list's part of the ledger (a `ConsentBook` of the ports)."""
+
+    def __init__(self, connection: sqlite3.Connection, list_id: str) -> None:
+        self._db = connection
+        self._list = list_id
+
+    def recorded(self, inbox: str) -> int:
+        """The last event of this inbox whose people are recorded."""
+        return self._mark("recorded", inbox)
+
+    def known(self, inbox: str) -> int:
+        """The last event of this inbox that the snapshot knows."""
+        return self._mark("known", inbox)
+
+    def record(self, news: News, now: datetime) -> None:
+        """These people must not get mail. Durable on return; doing it twice changes nothing."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO suppressions (list, address, kind, origin, at, recorded_at) VALUES (?,?,?,'webhook',?,?) "  # noqa: S608
+                f"ON CONFLICT DO UPDATE SET kind = CASE WHEN {_STRICTER} THEN excluded.kind ELSE kind END, "
+                "at = max(at, excluded.at)",
+                [
+                    (self._list, one.address, one.kind, _iso(one.happened_at), now.isoformat())
+                    for one in joined(news.words).values()
+                ],
+            )
+            self._move(db, "recorded", news.inbox, news.through)
+
+    def follow(self, moved: Sequence[tuple[str, str]]) -> None:
+        """People are off under the second address as they are under the first. Durable on return."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO suppressions (list, address, kind, origin, at, recorded_at) "
+                "SELECT list, ?, kind, origin, at, recorded_at FROM suppressions WHERE list = ? AND address = ? "
+                "ON CONFLICT DO NOTHING",
+                [(new, self._list, old) for old, new in moved],
+            )
+
+    def learned(self, inbox: str, through: int) -> None:
+        """The snapshot knows everything up to this event."""
+        with transaction(self._db) as db:
+            self._move(db, "known", inbox, through)
+
+    def left_since_last_run(self, job: str) -> Mapping[str, int]:
+        """People by kind, recorded since the last finished run of `job` ended."""
+        rows = self._db.execute(
+            "SELECT kind, count(*) FROM suppressions WHERE list = ?1 AND recorded_at > coalesce("
+            "(SELECT max(ended_at) FROM runs WHERE job = ?2 AND list = ?1 AND status = 'finished'), '') GROUP BY kind",
+            (self._list, job),
+        )
+        return dict(rows.fetchall())
+
+    def last_run_ended(self, job: str) -> float:
+        """When the last finished run of `job` ended, in Unix seconds; 0 if none did."""
+        row = self._db.execute(
+            "SELECT max(ended_at) FROM runs WHERE job = ? AND list = ? AND status = 'finished'", (job, self._list)
+        ).fetchone()
+        return datetime.fromisoformat(row[0]).timestamp() if row[0] else 0.0
+
+    def owe(self, corrections: Sequence[Correction]) -> None:
+        """These are to be sent as unsubscribed. Durable on return."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO corrections (list, email, due, name, variables, key, run) VALUES (?,?,?,?,?,?,?) "
+                "ON CONFLICT DO NOTHING",
+                [(self._list, one.email, one.due, one.name, one.variables, one.key, one.run) for one in corrections],
+            )
+
+    def owed(self) -> list[Correction]:
+        """What is still to be sent, earliest first."""
+        rows = self._db.execute(
+            "SELECT email, due, name, variables, key, run FROM corrections WHERE list = ? AND paid_at IS NULL "
+            "ORDER BY due",
+            (self._list,),
+        )
+        return [Correction(*row) for row in rows]
+
+    def paid(self, corrections: Sequence[Correction], outcomes: Sequence[str], now: datetime) -> None:
+        """These were sent, and what became of them. Durable on return."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "UPDATE corrections SET paid_at = ?, outcome = ? WHERE list = ? AND email = ? AND due = ?",
+                [
+                    (now.timestamp(), outcome, self._list, one.email, one.due)
+                    for one, outcome in zip(corrections, outcomes, strict=True)
+                ],
+            )
+
+    def _mark(self, column: str, inbox: str) -> int:
+        row = self._db.execute(
+            f"SELECT {column} FROM inboxes WHERE list = ? AND inbox = ?",  # noqa: S608  # one of two of our names
+            (self._list, inbox),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _move(self, db: sqlite3.Connection, column: str, inbox: str, through: int) -> None:
+        db.execute("INSERT INTO inboxes VALUES (?,?,0,0) ON CONFLICT DO NOTHING", (self._list, inbox))
+        db.execute(
+            f"UPDATE inboxes SET {column} = max({column}, ?) WHERE list = ? AND inbox = ?",  # noqa: S608
+            (through, self._list, inbox),
+        )
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
