@@ -36,7 +36,7 @@ from syncengine.journal import Journal
 from syncengine.keyed import contact_key_of
 from syncengine.ledger import BACKUP, back_up, open_ledger
 from syncengine.lock import locked
-from syncengine.model import OnMissing
+from syncengine.model import LIST_TO_FILL_IN, OnMissing
 from syncengine.news import InboxNews
 from syncengine.opening import preset_of, source_of
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
@@ -215,11 +215,24 @@ def sync_jobs(
     given   carry out exactly the plan in this folder
     """
     workshop.token()  # a missing token is told before anything else is done
+    _refuse_no_list(jobs, workshop.loaded.path.name)
     until = _moment(workshop.overrides.until)
     with open_session(workshop, wait_lock=wait_lock) as session:
         return anyio.run(
             functools.partial(_run_jobs, session, jobs, screen, until=until, fresh=fresh, given=given),
             backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None},  # the extra [speed]
+        )
+
+
+def _refuse_no_list(jobs: Sequence[Job], config: str) -> None:
+    """Raises ConfigError for a job whose list is still to be filled in."""
+    job = next((job for job in jobs if job.list_id == LIST_TO_FILL_IN), None)
+    if job is not None:
+        raise ConfigError(
+            f'the job "{job.name}" has no list yet',
+            why=f"`list` in {config} is still {LIST_TO_FILL_IN}",
+            fix="open the list in SmartSender: its id is in the address of the page",
+            code="list-missing",
         )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 ContactKey = NewType("ContactKey", str)
 """What identifies a contact: its normalised address, or the cell of an id column."""
@@ -40,6 +40,10 @@ class OnMissing(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     REMOVE = "remove"
     KEEP = "keep"
+
+
+LIST_TO_FILL_IN: Final = "PUT-THE-LIST-ID-HERE"
+"""What `init` writes where only a person knows the list. Nothing is sent to it."""
 
 
 class VariableType(StrEnum):

@@ -21,6 +21,7 @@ from syncengine.config.model import (
     SourceTable,
     State,
 )
+from syncengine.presets import load_presets
 from syncengine.report import EXIT_CODES
 
 ROOT = Path(__file__).parents[1]
@@ -82,3 +83,18 @@ def test_every_exit_code_is_told() -> None:
     codes = {*EXIT_CODES.values(), 2, 6, 8, 10, 143}
 
     assert [code for code in sorted(codes) if not re.search(rf"^\| .*\b{code}\b.* \|", README, re.MULTILINE)] == []
+
+
+def test_every_preset_is_told_with_its_export_and_what_happens_to_opt_outs() -> None:
+    for name, preset in load_presets(ROOT / "nowhere").items():
+        title = f"{preset.title} (preview)" if preset.preview else preset.title
+        assert f"| {title} · `{name}` | {preset.export} | {preset.opt_out} |" in README
+
+
+def test_inspect_and_init_work_as_told(tmp_path: Path) -> None:
+    (tmp_path / "contacts.csv").write_bytes((ROOT / "sample_data" / "contacts.csv").read_bytes())
+    commands = next(block for block in BLOCKS if "syncengine inspect" in block).strip().splitlines()
+
+    for command in [*commands, "syncengine plan"]:
+        done = shell(command, tmp_path)
+        assert done.returncode == 0, f"{command}: {done.stderr}"

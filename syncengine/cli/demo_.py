@@ -28,7 +28,7 @@ def command(folder: str) -> int:
     if last.report is not None and last.report.held:
         answer("  syncengine errors          who was held back, and why")
     answer("  syncengine status")
-    answer("Your own file next: put its name and columns into the syncengine.toml there")
+    answer("Your own file next:  syncengine inspect contacts.csv    then: syncengine init contacts.csv")
     return gravest([code_of(end) for end in demo.ends])
 
 

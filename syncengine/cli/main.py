@@ -13,6 +13,8 @@ from syncengine.cli._exit import leave
 
 VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "demo": ("demo_", "See the whole loop on sample data: no account, no config."),
+    "init": ("init_", "Look at a file and write the config that fits it."),
+    "inspect": ("inspect_", "What is in a file: columns, variables, what would be held."),
     "check": ("check_", "Check config, source, token and state; send nothing."),
     "plan": ("plan_", "Show what would change; send nothing."),
     "sync": ("sync_", "Plan, show the plan, and carry it out."),
@@ -59,6 +61,7 @@ class LazyGroup(click.Group):
 EPILOG: Final = """\b
 First steps
   syncengine demo                        the whole loop, without an account
+  syncengine init contacts.csv           a config that fits your file
   syncengine check                       is everything in place?
   syncengine plan newsletter             what would change
   syncengine sync newsletter --yes       do it, as cron would

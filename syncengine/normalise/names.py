@@ -25,6 +25,8 @@ __all__ = [
     "choose_names",
     "names_a_phone",
     "near_miss",
+    "propose_names",
+    "toml_string",
     "variable_name",
 ]
 
@@ -149,8 +151,22 @@ def choose_names(
     with every column concerned and the lines to paste; what is wrong in several ways is told at once.
     """
     found = tuple(_choice(column, stored, explicit) for column in columns)
+    choices, faults = _mended(found, explicit, positions or range(1, len(columns) + 1))
+    if faults:
+        raise _error(faults, _table(found, choices, explicit))
+    return choices
+
+
+def propose_names(columns: Sequence[str], *, explicit: Mapping[str, str]) -> dict[str, str]:
+    """A name for each column that can stay: derived or `explicit`, and another one where that is taken or reserved."""
+    found = tuple(_choice(column, {}, explicit) for column in columns)
+    choices, _ = _mended(found, explicit, range(1, len(columns) + 1))
+    return {choice.column: choice.name for choice in choices}
+
+
+def _mended(found: "_Choices", explicit: Mapping[str, str], places: Sequence[int]) -> "tuple[_Choices, list[_Fault]]":
+    """`found` with other names where they can not stay, and why."""
     choices, faults = found, list[_Fault]()
-    places = positions or range(1, len(columns) + 1)
     for fault_of in (
         partial(_invalid, explicit=explicit),
         _reserved,
@@ -159,9 +175,7 @@ def choose_names(
         if fault := fault_of(choices):
             faults.append(fault)
             choices = _renamed(choices, fault.renamed)
-    if faults:
-        raise _error(faults, _table(found, choices, explicit))
-    return choices
+    return choices, faults
 
 
 def _choice(column: str, stored: Mapping[str, str], explicit: Mapping[str, str]) -> NameChoice:
@@ -234,7 +248,7 @@ def _own_field(choice: NameChoice) -> str:
     name = choice.name.lower()
     if name not in _OWN_FIELDS:
         return ""
-    return f"; to fill the contact's own {name} instead: [job.columns] {name} = {_toml(choice.column)}"
+    return f"; to fill the contact's own {name} instead: [job.columns] {name} = {toml_string(choice.column)}"
 
 
 def _collisions(choices: _Choices, explicit: Mapping[str, str], places: Sequence[int]) -> _Fault | None:
@@ -285,14 +299,15 @@ def _error(faults: Sequence[_Fault], fix: str) -> ConfigError:
 def _table(before: _Choices, after: _Choices, explicit: Mapping[str, str]) -> str:
     """What to paste. Where the config has no table yet, all of it: a table takes only the columns it names."""
     rows = [
-        f"{new.name} = {_toml(new.column)}"
+        f"{new.name} = {toml_string(new.column)}"
         for old, new in zip(before, after, strict=True)
         if not explicit or old.name != new.name
     ]
     return "\n".join(["[job.variables]", *rows])
 
 
-def _toml(text: str) -> str:
+def toml_string(text: str) -> str:
+    """`text` in quotes, as TOML wants it."""
     # A JSON string is a TOML string, but for DEL, which TOML wants escaped.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 

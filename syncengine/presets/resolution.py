@@ -51,9 +51,8 @@ def resolve(
     holds = tuple(condition for action, condition in conditions if action == "hold")
     name, id_ = _first(preset.full_name, by_name), _first(preset.id, by_name)
     variables = tuple(_variables(preset, by_name))
-    dropped = tuple(column for column in columns if is_dropped(preset, column))
-    taken = {*email, name, id_, *dropped, *(rule.column for rule in variables)}
-    taken |= {rule.column for rule in (*opt_outs, *holds)}
+    taken = {*email, name, id_, *(rule.column for rule in variables), *(rule.column for rule in (*opt_outs, *holds))}
+    dropped = tuple(column for column in columns if column not in taken and is_dropped(preset, column))
     return Taken(
         email,
         preset.email.several,
@@ -63,7 +62,7 @@ def resolve(
         opt_outs,
         holds,
         dropped,
-        tuple(column for column in columns if column not in taken),
+        tuple(column for column in columns if column not in {*taken, *dropped}),
         tuple(_notes(preset, by_name, files, separator)),
     )
 
