@@ -59,12 +59,13 @@ def write_errors_of(prepared: Prepared, journal: Journal) -> int:
     return write_errors(prepared.plan, verdicts, prepared.plan.folder / ERRORS_FILE, prepared.columns)
 
 
-def write_page_of(prepared: Prepared, journal: Journal, report: Report) -> None:
+def write_page_of(prepared: Prepared, journal: Journal, report: Report, now: datetime) -> None:
     """(Re)write report.html of the run."""
     refused = Counter(
         (outcome, code) for _, _, outcome, code, _ in journal.verdicts(prepared.run) if outcome != Outcome.CONFIRMED
     )
-    page = render(report.to_json(), [(stage, code, number) for (stage, code), number in refused.most_common()])
+    counts = [(stage, code, number) for (stage, code), number in refused.most_common()]
+    page = render(report.to_json(), counts, source=prepared.source["name"], at=now)
     write_durably(prepared.plan.folder / REPORT_FILE, page.encode())
 
 

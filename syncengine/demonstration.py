@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from syncengine.bootstrap import JobEnd, Overrides, Screen, Workshop, open_session, plan_job, sync_jobs
 from syncengine.config.loading import load_config
 from syncengine.errors import ConfigError
-from syncengine.sandboxing import copy_samples, demo_sandbox
+from syncengine.sandboxing import SAMPLE_FILES, copy_samples, demo_sandbox
 
 FOLDER = "syncengine-demo"
 RATE = 50.0  #: requests a second
@@ -61,14 +62,45 @@ def run_demo(stage: Stage, parent: Path) -> Demo:
 
 
 def _start_over(folder: Path) -> None:
-    if folder.exists() and not (folder / "syncengine.toml").exists() and any(folder.iterdir()):
+    """An empty folder for the demo. What somebody made of an earlier one is not touched. Raises ConfigError."""
+    try:
+        if folder.exists() and not _is_as_left(folder):
+            raise ConfigError(
+                f"{folder} is not as the demo left it",
+                why="starting over would delete what is in it",
+                fix="rename it, or run the demo elsewhere: syncengine demo --folder /tmp",
+                code="demo",
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+    except OSError as error:
         raise ConfigError(
-            f"{folder} is not a folder of the demo",
-            fix="run the demo in another folder, or rename that one",
+            f"no folder for the demo can be made at {folder}",
+            why=str(error),
+            fix="name one where you may write: syncengine demo --folder /tmp",
             code="demo",
+        ) from error
+
+
+def _is_as_left(folder: Path) -> bool:
+    """Whether nobody but the demo wrote into the folder; its state aside, which follows from the rest."""
+    names = {path.name for path in folder.iterdir()} - {".syncengine"}
+    if not names <= set(SAMPLE_FILES):
+        return False
+    with tempfile.TemporaryDirectory() as made:
+        fresh = Path(made)
+        copy_samples(fresh)
+        ours = [(fresh / "contacts.csv").read_bytes()]
+        _edit(fresh / "contacts.csv")
+        ours.append((fresh / "contacts.csv").read_bytes())
+        contacts, config = folder / "contacts.csv", folder / "syncengine.toml"
+        return (not contacts.exists() or contacts.read_bytes() in ours) and (
+            not config.exists() or _without_url(config) == _without_url(fresh / "syncengine.toml")
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+
+
+def _without_url(config: Path) -> str:
+    return re.sub(r'^url = "[^"]*"', "", config.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE)
 
 
 def _point_at(config: Path, url: str) -> None:

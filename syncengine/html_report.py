@@ -1,6 +1,7 @@
 """report.html: one run on one self-contained page. No addresses in it; errors.csv has them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -12,8 +13,10 @@ _PAGE = resources.files("syncengine").joinpath("templates/report.html").read_tex
 _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_PAGE)
 
 
-def render(report: Mapping[str, Any], refused: Sequence[tuple[str, str, int]]) -> str:
-    """The page. `report` is what `sync --json` prints for the run; `refused` (stage, code, count) of its verdicts."""
+def render(report: Mapping[str, Any], refused: Sequence[tuple[str, str, int]], *, source: str, at: datetime) -> str:
+    """The page. `report` is what `sync --json` prints for the run; `refused` (stage, code, count) of its verdicts;
+    `source` what the rows came from; `at` when it is written, in UTC.
+    """
     reasons = [
         {"stage": stage, "code": code, "count": count, **_meaning(code)}
         for stage, code, count in (*(("held", c, n) for c, n in report["held_by_code"].items()), *refused)
@@ -26,7 +29,7 @@ def render(report: Mapping[str, Any], refused: Sequence[tuple[str, str, int]]) -
         {"name": "unresolved", "style": "bad", "count": report["unresolved"]},
         {"name": "pending", "style": "pending", "count": report["pending"]},
     ]
-    return _TEMPLATE.render(report=report, parts=parts, reasons=reasons)
+    return _TEMPLATE.render(report=report, parts=parts, reasons=reasons, source=source, at=at)
 
 
 def _meaning(code: str) -> dict[str, str]:

@@ -295,7 +295,7 @@ def _conclude(
     if problem is not None and not problem.sent:
         problem.sent = _standing(report)
     write_errors_of(prepared, parts.journal)
-    write_page_of(prepared, parts.journal, report)
+    write_page_of(prepared, parts.journal, report, parts.now())
     if complete:
         _commit(parts, prepared, report, status="finished")
     else:

@@ -44,8 +44,8 @@ def test_the_demo_and_the_look_around_work_as_told(tmp_path: Path) -> None:
     assert "976 added" in demo.stdout
     assert "976 unchanged" in demo.stdout
 
-    change_folder, *commands = LOOK_AROUND
-    assert change_folder == "cd syncengine-demo"
+    on_path, change_folder, *commands = LOOK_AROUND
+    assert (on_path, change_folder) == ('export PATH="$PWD/.venv/bin:$PATH"', "cd syncengine-demo")
     for command in commands:
         done = shell(command, tmp_path / "syncengine-demo")
         assert done.returncode == 0, f"{command}: {done.stderr}"

@@ -1,5 +1,7 @@
 """`demo`: the whole loop, without an account or a config."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,23 @@ def command(folder: str) -> int:
 
     demo = run_demo(_Stage(), Path(folder).absolute())
     last = demo.ends[-1]
+    program = _program()
     answer()
     answer("That was the whole loop. Look around:")
     answer(f"  cd {demo.folder}")
     if last.report is not None and last.report.held:
-        answer("  syncengine errors          who was held back, and why")
-    answer("  syncengine status")
-    answer("Your own file next:  syncengine inspect contacts.csv    then: syncengine init contacts.csv")
+        answer(f"  {program} errors          who was held back, and why")
+    answer(f"  {program} status")
+    answer(f"Your own file next:  {program} inspect contacts.csv    then: {program} init contacts.csv")
     return gravest([code_of(end) for end in demo.ends])
+
+
+def _program() -> str:
+    """How to call this program from another folder."""
+    if shutil.which("syncengine"):
+        return "syncengine"
+    called = Path(sys.argv[0]).absolute()
+    return str(called) if called.name == "syncengine" else f"{sys.executable} -m syncengine"
 
 
 class _Stage:

@@ -121,8 +121,11 @@ class Screen:
 
     def approve(self, view: Mapping[str, Any]) -> bool:
         """Show the plan; ask where there is a terminal. Raises ConfigError where there is none and no --yes."""
+        self._declined = False
         changes = sum(view["planned"].values())
-        if not self._as_json:
+        if view["resumed"]:
+            say(f"{view['job']}: run {view['run'][:13]} is not finished; its plan stands (--fresh makes a new one)")
+        elif not self._as_json:
             for line in plan_lines(view):
                 say(line)
             say()

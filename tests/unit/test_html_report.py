@@ -1,6 +1,7 @@
 """report.html is one self-contained page of the run's numbers, with nothing in it that acts or names anybody."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ REFUSED = [("rejected", "unknown-text", 6), ("unresolved", "no-answer", 1)]
 
 
 def page(refused: list[tuple[str, str, int]] | None = None, **changes: Any) -> str:
-    return render({**REPORT.to_json(), **changes}, REFUSED if refused is None else refused)
+    counts = REFUSED if refused is None else refused
+    at = datetime(2026, 5, 1, 3, 10, tzinfo=UTC)
+    return render({**REPORT.to_json(), **changes}, counts, source="contacts-05.csv", at=at)
 
 
 def text(html: str) -> str:
@@ -45,6 +48,7 @@ def test_the_numbers_of_the_run_are_there() -> None:
     shown = text(page())
 
     assert "newsletter: rejected" in shown
+    assert "contacts-05.csv, 12,774 rows · 2026-05-01 03:10 UTC" in shown
     assert "14.3 s · 1,130 requests, 3 retries" in shown
     assert "2,298 confirmed · 10,236 unchanged · 238 held · 6 rejected · 1 unresolved" in shown
     assert "add 2,000 1,993 update 300 300 rename 0 0 unsubscribe 5 5 remove 0 0" in shown
