@@ -282,6 +282,11 @@ def says_variable_exists(text: str) -> bool:
     return _LIKELY_VARIABLE_EXISTS.search(text) is not None
 
 
+def holds_whatever_it_says(code: str) -> bool:
+    """Whether a contact that was left unresolved with this code stays so whatever its row says meanwhile."""
+    return code == "consent-unknown"
+
+
 def sent_again(code: str) -> bool:
     """Whether a later run sends the same content again by itself. Unknown codes are not."""
     entry = BY_CODE.get(code)

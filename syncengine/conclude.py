@@ -103,7 +103,7 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
         [lowered(frame, off) for frame in upserts.frames()] if len(off) else upserts.frames(),
         [same] if same is not None else [],
         removed.frames(),
-        _not_sent_again(refused),
+        _not_sent_again(refused, prepared),
         pl.concat([_NO_DOUBTS, *doubtful]),
     )
 
@@ -124,11 +124,16 @@ def _doubtful(rows: pl.DataFrame, given_up: Mapping[int, float]) -> pl.DataFrame
     return rows.join(until, on=BATCH, how="inner").select(KEY, FINGERPRINT, "until")
 
 
-def _not_sent_again(refused: list[pl.DataFrame]) -> pl.DataFrame:
-    """Refused content to be remembered; what a later run may simply try again is not."""
+def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataFrame:
+    """Refused content to be remembered, and under which rules; what a later run may simply try again is not.
+
+    A contact that was rejected may pass under another mapping. Of one left unresolved only mode and consent decide.
+    """
     if not refused:
-        return pl.DataFrame(schema=dict.fromkeys((KEY, FINGERPRINT, "outcome", "code", "text"), pl.String))
-    told = pl.concat(refused)
+        return pl.DataFrame(schema=dict.fromkeys((KEY, FINGERPRINT, "outcome", "code", "text", "rules"), pl.String))
+    rejected = pl.col("outcome") == Outcome.REJECTED.value
+    rules = pl.when(rejected).then(pl.lit(prepared.rules)).otherwise(pl.lit(prepared.terms))
+    told = pl.concat(refused).with_columns(rules.alias("rules"))
     again = [code for code in told["code"].unique() if sent_again(code)]
     return told.filter(~pl.col("code").is_in(again))
 

@@ -31,6 +31,7 @@ from syncengine.frames import (
     NOT_BEFORE,
     OP,
     ORDINAL,
+    REMOVED,
     REPLACES,
     ROW,
     SOURCE,
@@ -41,6 +42,7 @@ from syncengine.frames import (
 )
 from syncengine.model import Consent, Op
 from syncengine.normalise.mapping import Empty, VariableRule
+from syncengine.normalise.rows import fingerprint
 from syncengine.wire import json_string, variable_json
 
 SAME = "same"
@@ -100,19 +102,13 @@ def diff(
         pl.col(VARIABLES).alias("known_variables"),
         pl.col(FINGERPRINT).alias(KNOWN_FINGERPRINT),
     )
-    paired = (
-        desired.join(known, on=KEY, how="left", maintain_order="left")
-        .with_columns(pl.col("known_email").is_not_null().alias(KNOWN))
-        .with_columns(_ratcheted(consent, off).alias("allowed"), pl.col(NAME if named else "known_name").alias(NAME))
-        .with_columns(
-            pl.when(pl.col(ACTIVE) & ~pl.col("allowed"))
-            .then(pl.lit(CONTENT_UNKNOWN, pl.UInt64))  # what is sent is not what the row says: look again next time
-            .otherwise(FINGERPRINT)
-            .alias(FINGERPRINT),
-            pl.col("allowed").alias(ACTIVE),
-        )
+    paired = desired.join(known, on=KEY, how="left", maintain_order="left").with_columns(
+        pl.col("known_email").is_not_null().alias(KNOWN)
     )
     rules = tuple(sorted(variables, key=lambda rule: rule.name))
+    paired = _lowered(paired, _ratcheted(consent, off), rules).with_columns(
+        pl.col(NAME if named else "known_name").alias(NAME)
+    )
     strangers = paired.filter(~pl.col(KNOWN))
     acquainted = paired.filter(pl.col(KNOWN))
     return pl.concat([_additions(strangers, rules), _differences(acquainted, rules)]).sort(ORDINAL)
@@ -138,7 +134,7 @@ def departures(gone: pl.DataFrame, op: Op) -> pl.DataFrame:
         ADDRESS,
         NAME,
         pl.lit(value=False).alias(ACTIVE),
-        pl.lit(LEFT_SOURCE, pl.UInt64).alias(FINGERPRINT),
+        pl.lit(LEFT_SOURCE if op is Op.UNSUBSCRIBE else REMOVED, pl.UInt64).alias(FINGERPRINT),
         pl.lit(None).alias(SOURCE),
         pl.lit(op.value).alias(OP),
         pl.lit(value=True).alias(KNOWN),
@@ -161,6 +157,20 @@ def _ratcheted(consent: Consent, off: pl.Series) -> pl.Expr:
     if consent is Consent.KEEP:
         allowed &= pl.col("known_active").fill_null(value=True)
     return allowed
+
+
+def _lowered(rows: pl.DataFrame, allowed: pl.Expr, rules: tuple[VariableRule, ...]) -> pl.DataFrame:
+    """`rows` with the subscription they may have, and the fingerprint of what is sent where that is not what the row
+    says: what the list holds then, and what a refusal is remembered by. Such a row is looked at in every run.
+    """
+    told = rows.with_columns(
+        (((pl.col(ACTIVE) & ~allowed) | (pl.col(FINGERPRINT) == CONTENT_UNKNOWN)).alias("not the row's")),
+        (pl.col(ACTIVE) & allowed).alias(ACTIVE),
+    )
+    if told["not the row's"].any():
+        own = fingerprint(tuple(rule.name for rule in rules))
+        told = told.with_columns(pl.when("not the row's").then(own).otherwise(FINGERPRINT).alias(FINGERPRINT))
+    return told.drop("not the row's")
 
 
 def _additions(strangers: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.DataFrame:
@@ -198,8 +208,10 @@ def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> p
         )
         .with_columns(pl.col(FIELDS).cast(FIELD_LIST))
     )
-    sent = _as_json(values.filter(pl.col("ours") & pl.col(_NOW).is_not_null()), VARIABLES)
-    after = _as_json(values.with_columns(pl.coalesce(_NOW, _BEFORE).alias(_NOW)), AFTER)
+    # What an empty cell leaves alone is sent as it is known: an update without it may erase it (smartsender.md §1.7).
+    whole = values.with_columns(pl.coalesce(_NOW, _BEFORE).alias(_NOW))
+    sent = _as_json(whole.filter(pl.col(_FIELD).is_in([rule.name for rule in rules])), VARIABLES)
+    after = _as_json(whole, AFTER)
     op = (
         pl.when(pl.col(FIELDS).is_null())
         .then(pl.lit(SAME))

@@ -60,6 +60,9 @@ CONTENT_UNKNOWN: Final = 0
 LEFT_SOURCE: Final = 1
 """Fingerprint of a contact that left the source and was unsubscribed: it does not leave again."""
 
+REMOVED: Final = 3
+"""Fingerprint of a contact that left the source and is to be removed: what a refusal of it is remembered by."""
+
 FINGERPRINT_SCHEME: Final = 1  #: changes with everything that changes a fingerprint; kept in the state
 
 VARIABLE_LIST: Final = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))

@@ -37,7 +37,7 @@ Connected = TypeVar("Connected", bound=sqlite3.Connection)
 IDENTITY: Final = "state.id"
 BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _SCHEMA_1: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -149,7 +149,11 @@ CREATE TABLE corrections (              -- who left while sent as subscribed, an
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2}  #: from version n to n + 1
+_SCHEMA_3: Final = """
+ALTER TABLE refusals ADD COLUMN rules TEXT NOT NULL DEFAULT ''; -- under which it was refused, '' if under any
+"""
+
+MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2, 2: _SCHEMA_3}  #: from version n to n + 1
 
 # sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
 _TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError, DamagedError)

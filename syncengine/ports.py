@@ -1,6 +1,6 @@
 """What the middle of the program asks of its edges, with the guarantees in words."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -300,7 +300,7 @@ class Changes:
     upserts   SNAPSHOT rows that replace or join those of the same key
     renewed   KEY, KEY_HASH, FINGERPRINT of contacts whose content stays and whose fingerprint is new
     removed   KEY, KEY_HASH of contacts the list no longer has, or no longer under this key
-    refused   KEY, FINGERPRINT, outcome, code, text: content not to be sent again
+    refused   KEY, FINGERPRINT, outcome, code, text, rules: content not to be sent again while these rules hold
     doubtful  KEY, FINGERPRINT, until: contacts an abandoned request may still change, until that Unix time
     """
 
@@ -330,8 +330,10 @@ class StateStore(Protocol):
         """These variables are on the list. Durable on return."""
         ...
 
-    def refusals(self) -> pl.DataFrame:
-        """KEY, FINGERPRINT, refused_as, refused_with: content not to be sent again, and how its row is held."""
+    def refusals(self, rules: Collection[str]) -> pl.DataFrame:
+        """KEY, FINGERPRINT, refused_as, refused_with, any_content: what is not to be sent again where one of `rules`
+        holds, and how its row is held. `any_content`: whatever the row says meanwhile.
+        """
         ...
 
     def off(self) -> pl.Series:

@@ -18,6 +18,7 @@ from syncengine.guards import Guards, check_held, check_missing, check_rows
 from syncengine.model import Consent, Mode, OnMissing
 from syncengine.normalise.mapping import Mapping
 from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
+from syncengine.planning.changes import is_forgotten
 from syncengine.ports import Journal, Source, SourceSeen, StateStore
 from syncengine.uptake import NOBODY_LEFT, Left
 
@@ -34,6 +35,11 @@ class JobTerms:
     consent: Consent
     on_missing: OnMissing
     guards: Guards
+
+    @property
+    def terms(self) -> str:
+        """What may be done to the list: a plan made under other terms is not carried out."""
+        return f"{self.mode}/{self.consent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Prepared:
     columns: tuple[str, ...]
     source: dict[str, Any]
     rules: str
+    terms: str
     mapping_json: str
     resumed: bool = False
     done: frozenset[int] = frozenset()
@@ -84,14 +91,37 @@ class GuardStopError(GuardError):
 
 
 def take_up(job: JobTerms, journal: Journal, runs: Path) -> Prepared | None:
-    """The unfinished run of the job with its frozen plan, or None. Raises StateError if the plan is damaged."""
+    """The unfinished run of the job with its frozen plan, or None.
+
+    Raises StateError if the plan is damaged, and ConfigError if it was made for another list, or when the job might do
+    other things to it: carried out now, it would subscribe people whom `consent = "keep"` protects.
+    """
     unfinished = journal.unfinished(job.name)
     if unfinished is None:
         return None
     plan = open_plan(runs / unfinished.run)
     plan.verify()
-    done = frozenset(journal.settled_batches(unfinished.run))
-    return _prepared(unfinished.run, plan, resumed=True, done=done)
+    was = plan.facts.get("terms", job.terms)
+    others = {
+        f"it is for list {unfinished.list}, and the config names {job.list_id} now": unfinished.list != job.list_id,
+        f"it was planned under {was}, and the config says {job.terms} now (mode/consent)": was != job.terms,
+    }
+    reasons = [reason for reason, is_so in others.items() if is_so]
+    if reasons:
+        raise ConfigError(
+            f"run {unfinished.run[:13]} of {job.name} is not finished, and the config has changed since",
+            why="; ".join(reasons),
+            fix=f"drop what is left of it: syncengine sync {job.name} --fresh    or change the config back and sync",
+            code="run-other-terms",
+            sent="nothing more was sent",
+        )
+    return finishing(unfinished.run, plan, journal)
+
+
+def finishing(run: str, plan: FrozenPlan, journal: Journal) -> Prepared:
+    """The plan of an unfinished run, and how far it got."""
+    done = frozenset(journal.settled_batches(run))
+    return _prepared(run, plan, resumed=True, done=done)
 
 
 def is_unchanged(job: JobTerms, understood: Understood, state: StateStore) -> SourceSeen | None:
@@ -140,7 +170,7 @@ def draw_up(
         facts = make_plan(
             source,
             snapshot,
-            Memory(state.refusals(), state.off(), state.forgotten(), state.doubtful()),
+            Memory(state.refusals((understood.digest, job.terms)), state.off(), state.forgotten(), state.doubtful()),
             Intent(understood.mapping, job.mode, job.consent),
             leavers,
             writer,
@@ -151,6 +181,7 @@ def draw_up(
     except GuardError as stopped:
         raise GuardStopError(stopped, run, None) from stopped
     facts = replace(facts, left=dict(left.by_kind), alarm=left.alarm)
+    brake = _brake(job, facts, seen)
     content = {
         "run": run,
         "job": job.name,
@@ -158,6 +189,8 @@ def draw_up(
         "created_at": now.isoformat(),
         "source_digest": digest,
         "rules": understood.digest,
+        "terms": job.terms,
+        "stopped_by": brake.code if brake else None,
         "mapping": understood.mapping_json,
         "generation": state.current().generation,
         "columns": list(source.columns),
@@ -166,7 +199,8 @@ def draw_up(
     }
     prepared = _prepared(run, writer.freeze(content), resumed=False, done=frozenset())
     write_errors(prepared.plan, [], folder / ERRORS_FILE, prepared.columns)
-    _check(job, facts, seen, run)
+    if brake is not None:
+        raise GuardStopError(brake, run, facts) from brake
     return prepared
 
 
@@ -184,6 +218,14 @@ def take_over(
     plan = open_plan(given)
     plan.verify()
     facts = plan.facts
+    if facts.get("stopped_by"):
+        raise ConfigError(
+            f"the plan in {given} was stopped by a guard ({facts['stopped_by']})",
+            why="it is there to be looked at, not to be carried out",
+            fix=f"check the file; if it is right, plan again with the flag the guard named: "
+            f"syncengine plan {job.name} --out {given}",
+            code="plan-stopped",
+        )
     digest = understood.source.digest()
     trial = trial_of(facts["source_digest"])
     stale = {
@@ -191,6 +233,7 @@ def take_over(
         "the state of the list has changed since": facts["generation"] != state.current().generation,
         "the source has changed since": facts["source_digest"] != (f"{trial}{digest}" if trial else digest),
         "the config has changed since": facts["rules"] != understood.digest,
+        "somebody in it was erased since (state forget)": _adds_forgotten(plan, state),
     }
     reasons = [reason for reason, is_so in stale.items() if is_so]
     if reasons:
@@ -203,12 +246,23 @@ def take_over(
     return _prepared(run, plan.copy_to(folder), resumed=False, done=frozenset())
 
 
-def _check(job: JobTerms, facts: PlanFacts, seen: SourceSeen | None, run: str) -> None:
+def _brake(job: JobTerms, facts: PlanFacts, seen: SourceSeen | None) -> GuardError | None:
+    """The guard that stops a plan after it was made: who is held in it can be looked at nevertheless."""
     try:
         check_rows(job.guards, facts.rows, seen.rows if seen else None, mirror=job.mode is Mode.MIRROR)
         check_held(job.guards, facts.held, facts.rows)
     except GuardError as stopped:
-        raise GuardStopError(stopped, run, facts) from stopped
+        return stopped
+    return None
+
+
+def _adds_forgotten(plan: FrozenPlan, state: StateStore) -> bool:
+    """Whether the plan would bring back a person who asked to be erased after it was made."""
+    forgotten = state.forgotten()
+    if not len(forgotten.tombstones):
+        return False
+    waves = (wave for wave in plan.waves if not wave.known)
+    return any(rows.select(is_forgotten(forgotten).any()).item() for wave in waves for rows in plan.slices(wave))
 
 
 def _prepared(run: str, plan: FrozenPlan, *, resumed: bool, done: frozenset[int]) -> Prepared:
@@ -222,6 +276,7 @@ def _prepared(run: str, plan: FrozenPlan, *, resumed: bool, done: frozenset[int]
         tuple(facts["columns"]),
         facts["source"],
         facts["rules"],
+        facts.get("terms", ""),
         facts["mapping"],
         resumed,
         done,

@@ -23,6 +23,7 @@ from syncengine.dispatch.variables import VariableKeeper
 from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineError, UnavailableError
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
+from syncengine.frozen import open_plan
 from syncengine.model import Op, Outcome, Variable
 from syncengine.ports import Destination, Entry, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
@@ -32,6 +33,7 @@ from syncengine.prepare import (
     Prepared,
     Understood,
     draw_up,
+    finishing,
     is_unchanged,
     take_over,
     take_up,
@@ -145,6 +147,7 @@ async def sync(parts: Parts, *, fresh: bool = False, given: Path | None = None) 
 
 
 def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Report:
+    parts.state.current()  # raises if the state belongs to another account: nothing of it may be sent there
     if fresh:
         _discard(parts)
     unfinished = take_up(parts.job, parts.journal, parts.runs)
@@ -432,17 +435,21 @@ def _guarded(parts: Parts, stopped: GuardStopError) -> Report:
 def _discard(parts: Parts) -> None:
     """End an unfinished run where it stands: what it confirmed is kept, the rest of its plan is dropped.
 
-    If its plan can't be read any more, what it confirmed is forgotten, and sent again by the next plan.
+    If its plan can't be read any more, or is for another list, what it confirmed is forgotten, and sent again by the
+    next plan for that list.
     """
+    unfinished = parts.journal.unfinished(parts.job.name)
+    if unfinished is None:
+        return
     try:
-        prepared = take_up(parts.job, parts.journal, parts.runs)
+        plan = open_plan(parts.runs / unfinished.run)
+        plan.verify()
     except StateError:
-        unfinished = parts.journal.unfinished(parts.job.name)
-        if unfinished is not None:
-            parts.journal.finish(unfinished.run, Result.FAILED, unfinished.facts, parts.now(), status="discarded")
+        plan = None
+    if plan is None or unfinished.list != parts.job.list_id:
+        parts.journal.finish(unfinished.run, Result.FAILED, unfinished.facts, parts.now(), status="discarded")
         return
-    if prepared is None:
-        return
+    prepared = finishing(unfinished.run, plan, parts.journal)
     counts = count(prepared, parts.journal)
     report = replace(
         _report(parts, prepared, Result.INTERRUPTED),

@@ -63,7 +63,7 @@ def make_plan(
         aside.close()
         claims_aside.close()
         shutil.rmtree(scratch, ignore_errors=True)
-    gone, left, spared = _plan_leavers(found, snapshot, intent, leavers, out)
+    gone, left, spared = _plan_leavers(found, snapshot, memory, intent, leavers, out)
     planned = compared.planned + left
     facts = PlanFacts(
         rows=found.rows,
@@ -84,7 +84,7 @@ def make_plan(
 
 
 def _plan_leavers(
-    found: Survey, snapshot: Snapshot, intent: Intent, leavers: Leavers, out: PlanSink
+    found: Survey, snapshot: Snapshot, memory: Memory, intent: Intent, leavers: Leavers, out: PlanSink
 ) -> tuple[int, Counter[Op], str]:
     """How many left the source, how many changes that makes, and why none if none are made."""
     if intent.mode is not Mode.MIRROR:
@@ -97,7 +97,7 @@ def _plan_leavers(
         return len(gone), Counter(), spared
     leavers.check(len(gone), snapshot.present)
     op = Op.REMOVE if leavers.on_missing is OnMissing.REMOVE else Op.UNSUBSCRIBE
-    return len(gone), Counter({op: depart(snapshot.rows_at(gone), op, out)}), ""
+    return len(gone), Counter({op: depart(snapshot.rows_at(gone), op, memory, out)}), ""
 
 
 def _spared(found: Survey, leavers: Leavers) -> str:

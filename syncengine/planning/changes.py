@@ -40,7 +40,7 @@ from syncengine.spill import Spill
 class Memory:
     """What earlier runs and the service taught us about single contacts of the list.
 
-    refusals     key, fingerprint, code, text: content not to be sent again
+    refusals     key, fingerprint, refused_as, refused_with, any_content: content not to be sent again under these rules
     off          addresses known to have unsubscribed, complained, hard-bounced or been removed
     doubtful     key, fingerprint, until: a request with that content may still be carried out, until then
     """
@@ -99,9 +99,12 @@ def compare(
     return work.result
 
 
-def depart(gone: pl.DataFrame, op: Op, out: PlanSink) -> int:
-    """Plan `op` for contacts (SNAPSHOT rows) that left the source; gives how many there are to send."""
-    changes = departures(gone, op)
+def depart(gone: pl.DataFrame, op: Op, memory: Memory, out: PlanSink) -> int:
+    """Plan `op` for contacts (SNAPSHOT rows) that left the source; gives how many there are to send.
+
+    Who was refused it before is left out: nothing about a contact that is gone can change.
+    """
+    changes = departures(gone, op).join(memory.refusals, on=[KEY, FINGERPRINT], how="anti", maintain_order="left")
     if not changes.is_empty():
         out.change(changes)
     return changes.height
@@ -124,7 +127,6 @@ class _Comparer:
         rows = self.without(rows, self.contradicted(rows))
         rows, losers = resolve_duplicates(rows, self.intent.mapping.winner)
         self.hold(losers)
-        rows = self.without(rows, self.refused_before(rows))
         known = self.snapshot.rows_of(rows[KEY_HASH].to_numpy())
         taken = self.taken_over(rows, known) if self.claimants is not None else known.clear()
         changes = diff(
@@ -142,7 +144,7 @@ class _Comparer:
                 .with_columns(pl.col("before").alias(REPLACES))
                 .drop("before")
             )
-        self.give(self.allowed(changes))
+        self.give(self.allowed(self.without(changes, self.refused_before(changes))))
 
     def taken_over(self, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         """SNAPSHOT rows of contacts that left the source and whose address a new id has now, under that id; with
@@ -180,9 +182,12 @@ class _Comparer:
             pl.lit("another row of this contact is held for its consent; the two contradict each other").alias(REASON),
         )
 
-    def refused_before(self, rows: pl.DataFrame) -> pl.DataFrame:
-        refusals = self.memory.refusals.select(KEY, FINGERPRINT, "refused_as", "refused_with")
-        return rows.join(refusals, on=[KEY, FINGERPRINT], how="inner", maintain_order="left").with_columns(
+    def refused_before(self, changes: pl.DataFrame) -> pl.DataFrame:
+        """What would be sent, and was refused with this very content; or with any, where content is not the point."""
+        refusals = self.memory.refusals.rename({FINGERPRINT: "refused"})
+        would_be_sent = changes.filter(pl.col(OP) != SAME)
+        told = would_be_sent.join(refusals, on=KEY, how="inner", maintain_order="left")
+        return told.filter(pl.col("any_content") | (pl.col("refused") == pl.col(FINGERPRINT))).with_columns(
             pl.col("refused_as").alias(CODE), pl.col("refused_with").alias(REASON)
         )
 

@@ -6,13 +6,14 @@ lists/<list>/snapshot-<n>.parquet    what the list holds (SNAPSHOT in `frames`);
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from syncengine.catalogue import holds_whatever_it_says
 from syncengine.durable import file_digest, make_private_folder
 from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
@@ -102,11 +103,15 @@ class StateStore:
                 "INSERT INTO names VALUES (?,?,?) ON CONFLICT DO NOTHING", [(job, c, v) for c, v in names.items()]
             )
 
-    def refusals(self) -> pl.DataFrame:
-        """key, fingerprint, refused_as, refused_with: content that is not sent again, and how a row of it is held."""
-        rows = self._db.execute(
-            "SELECT key, fingerprint, outcome, code, text FROM refusals WHERE list = ?", (self._list,)
+    def refusals(self, rules: Collection[str]) -> pl.DataFrame:
+        """key, fingerprint, refused_as, refused_with, any_content: what is not sent again, and how a row of it is held.
+
+        Only what was refused under one of `rules`: under others the service may say something else.
+        """
+        noted = self._db.execute(
+            "SELECT key, fingerprint, outcome, code, text, rules FROM refusals WHERE list = ?", (self._list,)
         ).fetchall()
+        rows = [row for row in noted if row["rules"] in {*rules, ""}]
         rejected = [row["outcome"] == Outcome.REJECTED for row in rows]
         return pl.DataFrame(
             {
@@ -116,8 +121,15 @@ class StateStore:
                     "rejected-before" if was else row["code"] for was, row in zip(rejected, rows, strict=True)
                 ],
                 "refused_with": [f"{row['code']}: {row['text']}" if row["text"] else row["code"] for row in rows],
+                "any_content": [holds_whatever_it_says(row["code"]) for row in rows],
             },
-            schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "refused_as": pl.String, "refused_with": pl.String},
+            schema={
+                KEY: pl.String,
+                FINGERPRINT: pl.UInt64,
+                "refused_as": pl.String,
+                "refused_with": pl.String,
+                "any_content": pl.Boolean,
+            },
         )
 
     def off(self) -> pl.Series:
@@ -290,10 +302,11 @@ class StateStore:
             settled = keys.filter(pl.col(KEY).is_in(pl.Series(list(noted)).implode())).collect()[KEY]
             db.executemany("DELETE FROM refusals WHERE list = ? AND key = ?", [(self._list, key) for key in settled])
         db.executemany(
-            "INSERT OR REPLACE INTO refusals VALUES (?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO refusals (list, key, fingerprint, outcome, code, text, rules, run, at) "
+            "VALUES (?,?,?,?,?,?,?,?,?)",
             [
-                (self._list, key, _signed(fingerprint), outcome, code, text, run, now.isoformat())
-                for key, fingerprint, outcome, code, text in changes.refused.iter_rows()
+                (self._list, key, _signed(fingerprint), outcome, code, text, rules, run, now.isoformat())
+                for key, fingerprint, outcome, code, text, rules in changes.refused.iter_rows()
             ],
         )
 

@@ -1,11 +1,12 @@
 """The state of a list, in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from syncengine.catalogue import holds_whatever_it_says
 from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.model import Outcome, Variable
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
@@ -22,7 +23,7 @@ class MemoryStateStore:
         self._list = list_id
         self._generation = 0
         self._variables: dict[str, Variable] = {}
-        self._refusals: dict[str, tuple[int, str, str, str]] = {}
+        self._refusals: dict[str, tuple[int, str, str, str, str]] = {}
         self._seen: dict[str, SourceSeen] = {}
         self.rows = pl.DataFrame(schema=SNAPSHOT_SCHEMA)
         self.suppressed: list[str] = []
@@ -40,13 +41,21 @@ class MemoryStateStore:
     def remember_variables(self, variables: Iterable[Variable], now: datetime, origin: str) -> None:  # noqa: ARG002
         self._variables.update({variable.name: variable for variable in variables})
 
-    def refusals(self) -> pl.DataFrame:
+    def refusals(self, rules: Collection[str]) -> pl.DataFrame:
+        schema = {KEY: pl.String, FINGERPRINT: pl.UInt64, "refused_as": pl.String, "refused_with": pl.String}
         return pl.DataFrame(
             [
-                (key, fingerprint, "rejected-before" if outcome == Outcome.REJECTED else code, text or code)
-                for key, (fingerprint, outcome, code, text) in self._refusals.items()
+                (
+                    key,
+                    fingerprint,
+                    "rejected-before" if outcome == Outcome.REJECTED else code,
+                    text or code,
+                    holds_whatever_it_says(code),
+                )
+                for key, (fingerprint, outcome, code, text, under) in self._refusals.items()
+                if under in rules
             ],
-            schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "refused_as": pl.String, "refused_with": pl.String},
+            schema=schema | {"any_content": pl.Boolean},
             orient="row",
         )
 
@@ -95,8 +104,8 @@ class MemoryStateStore:
         self._generation += 1
         for key in new[KEY]:
             self._refusals.pop(key, None)
-        for key, fingerprint, outcome, code, text in changes.refused.iter_rows():
-            self._refusals[key] = (fingerprint, outcome, code, text)
+        for key, *refusal in changes.refused.iter_rows():
+            self._refusals[key] = tuple(refusal)
         self._doubts = {key: doubt for key, doubt in self._doubts.items() if doubt[1] >= now.timestamp()}
         self._doubts |= {key: (fingerprint, until) for key, fingerprint, until in changes.doubtful.iter_rows()}
         if saw is not None:

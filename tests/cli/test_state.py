@@ -229,3 +229,25 @@ def test_a_changed_mapping_says_why_it_sends(project: "Project") -> None:
     assert "The mapping changed since the last run" in plan.out
     assert '+ fullName, from the column "Full name"' in plan.out
     assert "fullName 250" in plan.out
+
+
+def test_a_plan_a_guard_stopped_is_not_carried_out_by_the_back_door(project: "Project") -> None:
+    project.run("sync", "--yes")
+    project.write_source(*project.people(100))
+    sent = len(project.sandbox.log)
+
+    stopped = project.run("plan", "--out", "kept")
+    answer = project.run("sync", "--plan", "kept", "--yes")
+
+    assert (stopped.code, answer.code, len(project.sandbox.log)) == (5, 2, sent)
+    assert "was stopped by a guard (max-shrink)" in answer.err
+
+
+def test_a_plan_is_stale_when_somebody_in_it_asked_to_be_erased(project: "Project") -> None:
+    project.run("plan", "--out", "kept")
+    project.run("state", "forget", "user7@example.com", "--yes")
+
+    answer = project.run("sync", "--plan", "kept", "--yes")
+
+    assert (answer.code, project.sandbox.log) == (2, [])
+    assert "somebody in it was erased since" in answer.err

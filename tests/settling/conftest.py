@@ -69,7 +69,8 @@ class Ring(httpx.AsyncBaseTransport):
         self.sent.append(sent)
         if self.refuse & {address_key(address) for address, _ in sent.contacts}:
             text = 'Not valid type for argument "contacts" in query "addContactToEmailList"'
-            return httpx.Response(200, json={"error_stack": [text], "requestId": "1"})
+            answer = json.dumps({"error_stack": [text], "requestId": "1"}).encode()
+            return httpx.Response(200, stream=httpx.ByteStream(answer))
         try:
             return await self._inner.handle_async_request(request)
         except Exception as error:  # the sandbox hangs up by raising out of its app

@@ -42,7 +42,15 @@ ACCOUNT = "https://partner.sndmart.com"
 LIST = "5537ab2a08d241dc69326b19"
 BIG = (1 << 64) - 1  #: the largest fingerprint; SQLite's integers are signed
 
-REFUSED_SCHEMA = {KEY: pl.String, FINGERPRINT: pl.UInt64, "outcome": pl.String, "code": pl.String, "text": pl.String}
+RULES = ("rules", "upsert/source")
+REFUSED_SCHEMA = {
+    KEY: pl.String,
+    FINGERPRINT: pl.UInt64,
+    "outcome": pl.String,
+    "code": pl.String,
+    "text": pl.String,
+    "rules": pl.String,
+}
 DOUBTFUL_SCHEMA = {KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64}
 SEEN = SourceSeen("xxh3:ab", "rules", "{}", 0, clean=True, rows=3, held=1, same=0, run="run-1")
 
@@ -79,7 +87,7 @@ def changes(
         [contacts(some).lazy() for some in upserts],
         [contacts(some).lazy().select(KEY, KEY_HASH, FINGERPRINT) for some in renewed],
         [contacts(dict.fromkeys(keys, 0)).lazy().select(KEY, KEY_HASH) for keys in removed],
-        pl.DataFrame(list(refused), schema=REFUSED_SCHEMA, orient="row"),
+        pl.DataFrame([(*one, RULES[0]) for one in refused], schema=REFUSED_SCHEMA, orient="row"),
         pl.DataFrame(list(doubtful), schema=DOUBTFUL_SCHEMA, orient="row"),
     )
 
@@ -119,7 +127,7 @@ def held(store: StateStore) -> dict[str, int]:
 def test_a_list_nothing_was_confirmed_for_is_empty(store: StateStore) -> None:
     assert store.current() == ListState(LIST, 0, 0, None, "")
     assert held(store) == {}
-    assert store.refusals().is_empty()
+    assert store.refusals(RULES).is_empty()
     assert store.doubtful().is_empty()
     assert store.off().is_empty()
     assert store.seen("job") is None
@@ -164,11 +172,11 @@ def test_committing_twice_gives_the_same(store: StateStore) -> None:
         doubtful=[("y", 8, NOW.timestamp() + 60)],
     )
     commit(store, change, run="run-2", saw=SEEN)
-    first = (held(store), store.refusals().rows(), store.doubtful().rows(), store.current().contacts)
+    first = (held(store), store.refusals(RULES).rows(), store.doubtful().rows(), store.current().contacts)
 
     commit(store, change, run="run-2", saw=SEEN)
 
-    assert (held(store), store.refusals().rows(), store.doubtful().rows(), store.current().contacts) == first
+    assert (held(store), store.refusals(RULES).rows(), store.doubtful().rows(), store.current().contacts) == first
     seen = store.seen("job")
     assert seen is not None
     assert seen.generation == store.current().generation
@@ -361,7 +369,7 @@ def test_two_lists_share_a_state_and_nothing_in_it(store: StateStore, ledger: sq
     commit(store, changes(upserts=[{"a": 1}], refused=[("x", 1, "rejected", "arguments", "")]), saw=SEEN)
     store.remember_variables([Variable("city", VariableType.STRING)], NOW, "sync")
 
-    assert (held(other), other.refusals().height, other.variables(), other.seen("job")) == ({}, 0, {}, None)
+    assert (held(other), other.refusals(RULES).height, other.variables(), other.seen("job")) == ({}, 0, {}, None)
     commit(other, changes(upserts=[{"a": 2}]))
     assert (held(store), held(other)) == ({"a": 1}, {"a": 2})
 
@@ -387,11 +395,18 @@ def test_refused_content_is_remembered_with_how_its_row_is_held(store: StateStor
         ),
     )
 
-    assert sorted(store.refusals().rows()) == [
-        ("a", BIG, "rejected-before", "arguments: Not valid"),
-        ("b", 2, "rejected-before", "unknown-text"),
-        ("c", 3, "consent-unknown", "consent-unknown: already exists"),
+    assert sorted(store.refusals(RULES).rows()) == [
+        ("a", BIG, "rejected-before", "arguments: Not valid", False),
+        ("b", 2, "rejected-before", "unknown-text", False),
+        ("c", 3, "consent-unknown", "consent-unknown: already exists", True),
     ]
+
+
+def test_what_was_refused_under_other_rules_may_be_sent_again(store: StateStore) -> None:
+    commit(store, changes(refused=[("a", 1, "rejected", "already-exists", "")]))
+
+    assert store.refusals(("other rules", "add/source")).is_empty()
+    assert store.refusals(("rules", "add/source")).height == 1
 
 
 def test_a_refusal_is_dropped_when_the_contact_is_confirmed_and_renewed_when_it_is_refused_again(
@@ -402,9 +417,9 @@ def test_a_refusal_is_dropped_when_the_contact_is_confirmed_and_renewed_when_it_
 
     commit(store, changes(upserts=[{"a": 5, "z": 6}], refused=[("b", 2, "rejected", "unknown-text", "no")]))
 
-    assert sorted(store.refusals().rows()) == [
-        ("b", 2, "rejected-before", "unknown-text: no"),
-        ("c", 1, "rejected-before", "arguments"),
+    assert sorted(store.refusals(RULES).rows()) == [
+        ("b", 2, "rejected-before", "unknown-text: no", False),
+        ("c", 1, "rejected-before", "arguments", False),
     ]
 
 
@@ -430,7 +445,7 @@ def test_refusals_can_be_forgotten_so_that_the_content_is_sent_once_more(
 
     assert store.drop_refusals(**which) == 3 - len(left)
 
-    assert sorted(store.refusals()[KEY]) == left
+    assert sorted(store.refusals(RULES)[KEY]) == left
     seen = store.seen("job")
     assert seen is not None
     assert not seen.clean
@@ -514,7 +529,7 @@ def test_what_a_person_brought_in_changes_the_list_without_a_run(store: StateSto
 
     state = store.amend(changes(upserts=[{"b": 3}], removed=[["a"]]), NOW)
 
-    assert (state.generation, held(store), store.refusals().height) == (2, {"b": 3}, 0)
+    assert (state.generation, held(store), store.refusals(RULES).height) == (2, {"b": 3}, 0)
     seen = store.seen("job")
     assert seen is not None
     assert seen.generation != state.generation  # so that the next run looks at every row
