@@ -14,6 +14,7 @@ from syncengine.sandbox.behaviour import (
     Add,
     BatchFault,
     Behaviour,
+    CampaignForm,
     EmptyValue,
     ErrorContainer,
     ErrorNaming,
@@ -49,6 +50,7 @@ from syncengine.sandbox.faults import (
     Truncate,
     When,
 )
+from syncengine.sandbox.instance import DEFAULT_INSTANCE_KEY
 from syncengine.sandbox.outbox import MessageAct
 from syncengine.sandbox.sandbox import Sandbox
 from syncengine.sandbox.scenarios import SCENARIOS, Scenario, described, scenario
@@ -56,6 +58,7 @@ from syncengine.sandbox.serve import running, serve
 from syncengine.sandbox.watch import Overlap, Request
 
 __all__ = [
+    "DEFAULT_INSTANCE_KEY",
     "DEFAULT_KEY",
     "DEFAULT_LIST",
     "DEFAULT_TOKEN",
@@ -64,6 +67,7 @@ __all__ = [
     "Add",
     "BatchFault",
     "Behaviour",
+    "CampaignForm",
     "ConnectionDroppedError",
     "Contact",
     "ContactEvent",

@@ -9,6 +9,7 @@ from syncengine.sandbox.behaviour import Behaviour
 from syncengine.sandbox.contacts import OUTSIDE, ContactList
 from syncengine.sandbox.contract import VariableType
 from syncengine.sandbox.fields import Fields, as_text
+from syncengine.sandbox.instance import Instance
 from syncengine.sandbox.outbox import Message, Outbox
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  # public on purpose: it opens a server that holds nothing of value
@@ -56,6 +57,7 @@ class Account:
     lists       by id
     templates   id → the variables it prints; a template that is not here prints none
     outbox      mails that left, and what happened to them
+    instance    of SmarterSends
     epoch       Unix time at zero of the clock
     events      acts, oldest first: what webhooks would have told
     """
@@ -67,6 +69,7 @@ class Account:
         self.templates: dict[str, tuple[str, ...]] = {}
         self.keys = {DEFAULT_KEY}
         self.outbox = Outbox()
+        self.instance = Instance()
         self.epoch = 0.0
         self.events: list[ContactEvent] = []
         self.addresses = behaviour.addresses

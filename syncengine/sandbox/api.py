@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from syncengine.sandbox import carried
 from syncengine.sandbox.arguments import Arguments, decode
 from syncengine.sandbox.calls import answer
-from syncengine.sandbox.contract import PATHS, Endpoint
+from syncengine.sandbox.contract import INSTANCE, PATHS, Endpoint
 from syncengine.sandbox.faults import (
     ContentType,
     Delay,
@@ -40,6 +40,7 @@ from syncengine.sandbox.faults import (
 )
 from syncengine.sandbox.fields import as_text
 from syncengine.sandbox.limits import latency
+from syncengine.sandbox.smartersends import answer_visit, instance_door, visit_of
 from syncengine.sandbox.telling import Reply, page
 from syncengine.sandbox.watch import fingerprint
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from syncengine.sandbox.sandbox import Sandbox
 
 
+_Work = Callable[[], Reply]
 _E = TypeVar("_E", ContentType, Drip, DuplicateApply, LateApply, Truncate)
 
 
@@ -66,11 +68,11 @@ class Api:
         self._looking = cache(make_looking)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = PATHS.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None:
+        door = _door(scope["path"]) if scope["type"] == "http" else None
+        if door is None:
             await self._looking()(scope, receive, send)
             return
-        exchange = _Exchange(self._sandbox, endpoint, scope, receive, send)
+        exchange = _Exchange(self._sandbox, *door, scope, receive, send)
         try:
             await exchange.run()
         except _ClientLeftError:
@@ -82,8 +84,17 @@ class Api:
 class _Exchange:
     """One request. It keeps to the account and the onlooker it came to, even if the sandbox is reset meanwhile."""
 
-    def __init__(self, sandbox: "Sandbox", endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        sandbox: "Sandbox",
+        endpoint: Endpoint,
+        methods: tuple[str, ...],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self._sandbox = sandbox
+        self._methods = methods
         self._account = sandbox.account
         self._account.epoch = sandbox.epoch
         self._watch = sandbox.watch
@@ -104,22 +115,30 @@ class _Exchange:
             self._account.behaviour, in_flight=in_flight, now=request.at, http_date=sandbox.http_date
         )
         body = await self._body()
-        if self._scope["method"] != "POST":
-            await self._answer(page(405, "405 Not Allowed", (("allow", "POST"),)))
+        if self._scope["method"] not in self._methods:
+            await self._answer(page(405, "405 Not Allowed", (("allow", ", ".join(self._methods)),)))
         elif turned_away is not None:
             await self._answer(turned_away)
         elif body is None:
             await self._answer(page(413, "413 Request Entity Too Large"))
         else:
-            arguments = decode(body)
-            self._note(arguments)
+            work = self._work(body)
             faults = sandbox.faults.due(request.endpoint, sandbox.chance) if sandbox.faults else []
             seconds = latency(self._account.behaviour, sandbox.chance, in_flight=in_flight)
             if faults:
                 request.faults = [effect_name(fault.what) for fault in faults]
-                await self._go_wrong(arguments, faults, seconds)
+                await self._go_wrong(work, faults, seconds)
             else:
-                await self._answer(await self._applied(arguments, after=seconds))
+                await self._answer(await self._applied(work, after=seconds))
+
+    def _work(self, body: bytes) -> "_Work":
+        """What is to be done, not done yet."""
+        if self._request.endpoint in INSTANCE:
+            visit = visit_of(self._scope, body)
+            return lambda: answer_visit(self._account, self._request, visit)
+        arguments = decode(body)
+        self._note(arguments)
+        return lambda: answer(self._account, self._request, arguments, self._token)
 
     def _note(self, arguments: Arguments) -> None:
         request = self._request
@@ -128,11 +147,11 @@ class _Exchange:
         emails = carried.addresses(request.endpoint, arguments)
         self._watch.carry(request, map(self._account.addresses.key, emails))
 
-    async def _go_wrong(self, arguments: Arguments, faults: list[Fault], seconds: float) -> None:
+    async def _go_wrong(self, work: "_Work", faults: list[Fault], seconds: float) -> None:
         """The request under all the faults that are due."""
         late = _first(faults, LateApply)
         if late is not None:
-            self._sandbox.go_on_with(self._apply_later(arguments, late.seconds, []))
+            self._sandbox.go_on_with(self._apply_later(work, late.seconds, []))
             await self._hang()
         instead = _instead(faults, When.BEFORE_APPLY)
         before = seconds + _delay(faults, When.BEFORE_APPLY)
@@ -141,7 +160,7 @@ class _Exchange:
             await self._answer_instead(instead)
             return
         times = 1 if _first(faults, DuplicateApply) is None else 2
-        reply = await self._applied(arguments, after=before, times=times)
+        reply = await self._applied(work, after=before, times=times)
         await self._wait(_delay(faults, When.AFTER_APPLY))
         instead = _instead(faults, When.AFTER_APPLY)
         if instead is not None:
@@ -149,18 +168,18 @@ class _Exchange:
         else:
             await self._answer_marred(reply, faults)
 
-    async def _applied(self, arguments: Arguments, *, after: float, times: int = 1) -> Reply:
+    async def _applied(self, work: "_Work", *, after: float, times: int = 1) -> Reply:
         """The call's answer, the last one if it is carried out several times. Only with a delay does anybody wait."""
         if not after and times == 1:
-            return answer(self._account, self._request, arguments, self._token)
+            return work()
         replies: list[Reply] = []
-        work = self._sandbox.go_on_with(self._apply_later(arguments, after, replies, times))
-        await self._while_connected(asyncio.shield(work))
+        task = self._sandbox.go_on_with(self._apply_later(work, after, replies, times))
+        await self._while_connected(asyncio.shield(task))
         return replies[-1]
 
-    async def _apply_later(self, arguments: Arguments, seconds: float, replies: list[Reply], times: int = 1) -> None:
+    async def _apply_later(self, work: "_Work", seconds: float, replies: list[Reply], times: int = 1) -> None:
         await anyio.sleep(seconds)
-        replies += (answer(self._account, self._request, arguments, self._token) for _ in range(times))
+        replies += (work() for _ in range(times))
 
     async def _answer_instead(self, effect: Instead) -> None:
         match effect:
@@ -257,6 +276,12 @@ class _Exchange:
         if self._sandbox.hang_up is None or not self._sandbox.hang_up(self._scope):
             raise ConnectionDroppedError("the sandbox closed the connection without a complete answer")
         await self._hang()
+
+
+def _door(path: str) -> tuple[Endpoint, tuple[str, ...]] | None:
+    """The call behind a path, and the methods it takes."""
+    endpoint = PATHS.get(path)
+    return (endpoint, ("POST",)) if endpoint is not None else instance_door(path)
 
 
 def _first(faults: list[Fault], kind: type[_E]) -> _E | None:

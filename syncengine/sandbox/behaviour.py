@@ -145,6 +145,14 @@ class ResultOnError(StrEnum):
     FALSE = "false"
 
 
+class CampaignForm(StrEnum):
+    """Which of the two forms of the campaign export SmarterSends' page shows there is."""
+
+    BOTH = "both"
+    POST = "post"  #: POST /usage/campaign/export, as in the reference
+    GET = "get"  #: GET /usage/campaigns/export, as in the quick start
+
+
 class RetryAfter(StrEnum):
     """What a 429 of the rate or concurrency limit says about when to come back."""
 
@@ -198,6 +206,11 @@ class Behaviour:
     knee: int | None = None  #: requests in flight that the server bears without slowing down
     knee_seconds: float = 0.05  #: for each request beyond the knee
 
+    campaign_form: CampaignForm = CampaignForm.BOTH
+    export_url: bool = True  #: can the storage make temporary URLs?
+    export_seconds: float = 0.0  #: until an exported file is there
+    export_expires: float = 3600.0  #: seconds from the export until its URL is refused
+
     revoke_token_at: int | None = None  #: request number, from 1: its token is revoked
     delete_list_at: int | None = None  #: request number: its list is deleted
     drop_variable_at: int | None = None  #: request number: its list loses a variable
@@ -205,7 +218,7 @@ class Behaviour:
     lying: float = 0.0  #: probability that a request is answered as if done, and is not
 
     def __post_init__(self) -> None:
-        for name in ("latency", "jitter", "knee_seconds"):
+        for name in ("latency", "jitter", "knee_seconds", "export_seconds", "export_expires"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is in seconds, not below 0; not {getattr(self, name)!r}")
         for name in ("errors_limit", "max_body", "max_contacts", "concurrency", "knee"):

@@ -36,8 +36,8 @@ def addresses(endpoint: Endpoint, arguments: Arguments) -> list[str]:
             return [email for change in changes for email in _both(change)] if isinstance(changes, list) else []
         case Endpoint.CONTACTS_UPDATE | Endpoint.MAILER_SEND:
             return _both(arguments)
-        case Endpoint.VARIABLES_ADD | Endpoint.SEND | Endpoint.MESSAGE:
-            return []  # two messages to one person at the same time are no fault
+        case _:
+            return []  # variables; and two messages to one person at the same time are no fault
 
 
 def _both(change: object) -> list[str]:

@@ -9,7 +9,9 @@ from enum import StrEnum
 
 
 class Endpoint(StrEnum):
-    """The calls of the partner group (POST, JSON, `access-token` in the header), and of the sending group."""
+    """The calls of the partner group (POST, JSON, `access-token` in the header), of the sending group, and of an
+    instance of SmarterSends, which is another product.
+    """
 
     CONTACTS_ADD = "contacts/add"
     CONTACTS_REMOVE = "contacts/remove"
@@ -19,12 +21,22 @@ class Endpoint(StrEnum):
     MAILER_SEND = "mailer/send"
     SEND = "send"
     MESSAGE = "message"
+    CAMPAIGN_EXPORT = "smartersends/campaigns"
+    CONVERSATIONS = "smartersends/conversations"
+    EVENTS = "smartersends/events"
+    EVENT = "smartersends/event"
+    DOWNLOAD = "smartersends/download"
 
 
 #: Key and secret stand in the body. On a real account these two are on another host.
 SENDING = frozenset({Endpoint.SEND, Endpoint.MESSAGE})
 
-#: URL path → call.
+#: SmarterSends: a bearer key in the header, GET and PUT and DELETE too.
+INSTANCE = frozenset(
+    {Endpoint.CAMPAIGN_EXPORT, Endpoint.CONVERSATIONS, Endpoint.EVENTS, Endpoint.EVENT, Endpoint.DOWNLOAD}
+)
+
+#: URL path → call, of SmartSender.
 PATHS: dict[str, Endpoint] = {
     "/api/rest/email-list/contacts/add": Endpoint.CONTACTS_ADD,
     "/api/rest/email-list/contacts/remove": Endpoint.CONTACTS_REMOVE,

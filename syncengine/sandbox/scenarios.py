@@ -8,6 +8,7 @@ from syncengine.sandbox.behaviour import (
     Add,
     BatchFault,
     Behaviour,
+    CampaignForm,
     EmptyValue,
     ErrorContainer,
     ErrorNaming,
@@ -222,4 +223,16 @@ _BAD_DAYS = {
     ),
 }
 
-SCENARIOS: dict[str, Scenario] = {**_ADDING, **_UPDATING, **_WORDING, **_TAKING, **_PACE, **_BAD_DAYS}
+_INSTANCE = {
+    "smartersends-get": Scenario(
+        "campaigns are exported by GET only, as in the quick start", Behaviour(campaign_form=CampaignForm.GET)
+    ),
+    "smartersends-post": Scenario(
+        "campaigns are exported by POST only, as in the reference", Behaviour(campaign_form=CampaignForm.POST)
+    ),
+    "export-without-url": Scenario("exports have no temporary URL", Behaviour(export_url=False)),
+    "export-late": Scenario("an exported file is there after 0.3 s", Behaviour(export_seconds=0.3)),
+    "export-expired": Scenario("the URL of an export is refused at once", Behaviour(export_expires=0.0)),
+}
+
+SCENARIOS: dict[str, Scenario] = {**_ADDING, **_UPDATING, **_WORDING, **_TAKING, **_PACE, **_BAD_DAYS, **_INSTANCE}
