@@ -6,6 +6,7 @@ from syncengine.bootstrap import Workshop
 from syncengine.client.smartsender import SmartSender
 from syncengine.errors import ConfigError
 from syncengine.redaction import Secret
+from syncengine.smartersends.client import SmarterSends
 
 
 def connect_smartsender(workshop: Workshop, *, sending: bool) -> SmartSender:
@@ -27,6 +28,25 @@ def connect_smartsender(workshop: Workshop, *, sending: bool) -> SmartSender:
         return client(token=workshop.token(), key=key)
     secret = _secret(workshop, "account", "secret", "SMARTSENDER_SECRET", written)
     return client(key=key, secret=secret)
+
+
+def connect_smartersends(workshop: Workshop) -> SmarterSends:
+    """A client of the instance in [smartersends]. Raises ConfigError."""
+    instance = workshop.loaded.config.smartersends
+    if instance.url is None:
+        raise ConfigError(
+            "no instance of SmarterSends",
+            why=f"[smartersends] url is not set in {workshop.loaded.path.name}",
+            fix='url = "https://YOUR-INSTANCE.smartersends.com" and key = "${SMARTERSENDS_KEY}" in [smartersends]',
+            code="instance-missing",
+        )
+    return SmarterSends(
+        url=instance.url,
+        key=_secret(workshop, "smartersends", "key", "SMARTERSENDS_KEY", instance.key),
+        rate=instance.rate,
+        timeout=instance.timeout,
+        proxy=instance.proxy,
+    )
 
 
 def _secret(workshop: Workshop, section: str, name: str, variable: str, value: str | None) -> Secret:

@@ -38,13 +38,16 @@ def no_secret_options(command: Command) -> Command:
     return command
 
 
-def refuse_token(context: click.Context, option: click.Parameter, value: str | None) -> None:  # noqa: ARG001
+def refuse_token(context: click.Context, option: click.Parameter, value: str | None) -> None:
     """A token on the command line stands in the list of processes for everybody to read."""
     if value is not None:
+        section, service = (
+            ("smartersends",) * 2 if "smartersends" in context.command_path else ("account", "smartsender")
+        )
+        variable = f"{service}_{option.name}".upper()
         raise ConfigError(
             f"a {option.name} is not taken from the command line",
             why="everybody on this machine can read the command lines of others",
-            fix=f"export SMARTSENDER_{str(option.name).upper()}=…    and in [account]: "
-            f'{option.name} = "${{SMARTSENDER_{str(option.name).upper()}}}"',
+            fix=f'export {variable}=…    and in [{section}]: {option.name} = "${{{variable}}}"',
             code="token-on-command-line",
         )

@@ -26,6 +26,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay."),
     "mail": ("mail_", "Send a message, a template to one contact or a file of them, and measure both."),
     "dns": ("dns_", "Does a domain's DNS let SmartSender send in its name?"),
+    "smartersends": ("smartersends_", "Campaigns, conversations and events of an instance of SmarterSends."),
     "sandbox": ("sandbox_", "Serve a stand-in for the SmartSender API."),
 }
 

@@ -46,7 +46,7 @@ _NO_COMMON_TLS: Final = frozenset(
 )
 """What OpenSSL says where the other side speaks an older TLS, or none."""
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,9 @@ class Door:
                 return await self._exchange(line, method, path, body)
         except TimeoutError:
             return NoAnswer(f"no complete answer within {self._timeout:g} s")
-        except _NOT_SENT as error:
+        except NOT_SENT as error:
             told = scrub(_told(error), *self._secrets)
-            return Fatal("tls", told) if _is_untrusted(error) else NoAnswer(told, sent=False)
+            return Fatal("tls", told) if is_untrusted(error) else NoAnswer(told, sent=False)
         except (httpx.HTTPError, httpx.InvalidURL, zlib.error, OSError) as error:
             return NoAnswer(scrub(_told(error), *self._secrets))
 
@@ -200,7 +200,7 @@ class Door:
         if self._transport is not None:
             return self._transport()
         if self._context is None and (self._proxy or self._base_url.startswith("https:")):
-            self._context = _tls_context()  # one for all lines: loading the roots takes 20 ms
+            self._context = tls_context()  # one for all lines: loading the roots takes 20 ms
         if self._proxy is None:
             return Line(self._context)
         one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
@@ -209,21 +209,22 @@ class Door:
 
 async def _read_capped(response: httpx.Response, most: int) -> bytes | None:
     """The body, or None beyond the cap. Inflated by us, piece by piece: httpx would inflate first and count later."""
-    inflater = _inflater(response.headers.get("content-encoding", "identity"))
+    inflate = inflater(response.headers.get("content-encoding", "identity"))
     parts: list[bytes] = []
     size = 0
     async for raw in response.aiter_raw():
-        part = inflater.decompress(raw, most + 1 - size) if inflater else raw
+        part = inflate.decompress(raw, most + 1 - size) if inflate else raw
         size += len(part)
         if size > most:
             return None
         parts.append(part)
-    if inflater and not inflater.eof:
+    if inflate and not inflate.eof:
         raise httpx.DecodingError("the compressed answer is cut off")
     return b"".join(parts)
 
 
-def _inflater(encoding: str) -> "zlib._Decompress | None":
+def inflater(encoding: str) -> "zlib._Decompress | None":
+    """What undoes a content-encoding; None where there is nothing to undo. Raises httpx.DecodingError."""
     match encoding.strip().lower():
         case "" | "identity":
             return None
@@ -260,7 +261,7 @@ def _date(value: str | None) -> datetime | None:
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
-def _is_untrusted(error: BaseException | None) -> bool:
+def is_untrusted(error: BaseException | None) -> bool:
     """Whether a connection failed because of who answered: trying again will not make it someone else."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -275,7 +276,7 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """The system's roots, TLS 1.2 or later. Not ssl's own default context: that honours SSLKEYLOGFILE."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # wants a certificate, of the name asked for
     context.load_default_certs()

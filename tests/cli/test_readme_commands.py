@@ -52,6 +52,17 @@ def test_mail_to_the_list(mailer: "Project") -> None:
     assert (mailer.folder / "stats.parquet").is_file()
 
 
+def test_reports_and_events_of_smartersends(project: "Project", monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the README's own config, but for the address."""
+    (config,) = re.findall(r"```toml\n(.*?)```", section("Reports and events of SmarterSends"), re.DOTALL)
+    config = config.replace("https://your-instance.smartersends.com", f"{project.url}/smartersends")
+    project.write_config(extra=f"\n{config}")
+    monkeypatch.setenv("SMARTERSENDS_KEY", "sandbox-instance-key")
+
+    assert run_all(project, "Reports and events of SmarterSends") == [0] * 5
+    assert {"campaigns.parquet", "usage.csv"} <= {path.name for path in project.folder.iterdir()}
+
+
 @pytest.mark.anyio
 async def test_the_library_in_python(mailer: "Project") -> None:
     from syncengine import client
