@@ -18,7 +18,16 @@ from syncengine.spill import Spill, partitions_for
 
 __all__ = ["Intent", "Leavers", "Memory", "PlanFacts", "make_plan"]
 
-UNREADABLE = ("row-short", "row-long", "row-cut", "row-nul", "row-encoding", "row-quote")
+UNREADABLE = (
+    "row-short",
+    "row-long",
+    "row-cut",
+    "row-nul",
+    "row-return",
+    "row-encoding",
+    "row-quote",
+    "cell-too-long",
+)
 """Held rows that may be anybody's: while a source has such rows nobody can be said to have left it."""
 
 

@@ -26,8 +26,9 @@ from syncengine.frames import (
     source_column,
     variable_column,
 )
+from syncengine.normalise.addresses import AddressCode, examine_addresses, split_addresses
 from syncengine.normalise.mapping import Mapping
-from syncengine.normalise.rows import normalise
+from syncengine.normalise.rows import key_hashes, normalise
 from syncengine.normalise.values import DateEvidence, date_evidence, is_iso_date
 from syncengine.ports import Chunk, Source
 from syncengine.snapshot import UNKNOWN, Snapshot
@@ -139,11 +140,18 @@ class _Surveyor:
         keyed = rows.filter(pl.col(KEY).is_not_null())
         if keyed.is_empty():
             return
-        found = self.snapshot.recognise(keyed[KEY_HASH].to_numpy(), keyed[FINGERPRINT].to_numpy()).positions
-        known = found[found != UNKNOWN]
-        self.state[known] = np.maximum(self.state[known], _SEEN_HELD)
+        self.see(keyed[KEY_HASH], keyed[FINGERPRINT])
+        if self.mapping.key is None:
+            keys = _keys_within(keyed.filter(pl.col(CODE) == AddressCode.SEVERAL.value)[EMAIL])
+            self.see(keys, pl.Series(np.zeros(len(keys), dtype=np.uint64)))
         votes = keyed.filter(pl.col(CODE).is_in(_CONSENT_CODES)).select(KEY_HASH, KEY)
         self.result.contradicted = pl.concat([self.result.contradicted, votes])
+
+    def see(self, keys: pl.Series, fingerprints: pl.Series) -> None:
+        """Contacts of held rows: the source still has them."""
+        found = self.snapshot.recognise(keys.to_numpy(), fingerprints.to_numpy()).positions
+        known = found[found != UNKNOWN]
+        self.state[known] = np.maximum(self.state[known], _SEEN_HELD)
 
     def hold(self, rows: pl.DataFrame) -> None:
         if not rows.is_empty():
@@ -206,6 +214,14 @@ class _Surveyor:
             rows = raw.filter(pl.col(ORDINAL).is_in(wanted.implode()))
             if not rows.is_empty():
                 self.aside.append(normalise(rows.lazy(), self.mapping, columns=columns).collect())
+
+
+def _keys_within(cells: pl.Series) -> pl.Series:
+    """The key hash of each address in cells that hold several: whose they are can't be told, but nobody has left."""
+    if cells.is_empty():
+        return pl.Series([], dtype=pl.UInt64)
+    addresses = split_addresses(cells).explode().drop_nulls()
+    return key_hashes(examine_addresses(addresses)["key"])
 
 
 def _single(positions: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

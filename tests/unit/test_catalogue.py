@@ -136,6 +136,10 @@ def test_codes_are_kebab_case() -> None:
     assert [code for code in BY_CODE if not re.fullmatch(r"[a-z]+(-[a-z]+)*", code)] == []
 
 
+def test_whatever_makes_a_row_unreadable_keeps_people_from_being_said_to_have_left() -> None:
+    assert set(UNREADABLE) == set(Fault)
+
+
 @pytest.mark.parametrize("code", sorted({*AddressCode, *UNREADABLE, *Fault}))
 def test_a_code_that_holds_a_row_is_explained(code: str) -> None:
     assert BY_CODE[code].stage is Stage.HELD
