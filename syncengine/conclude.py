@@ -14,10 +14,12 @@ from typing import Final
 import polars as pl
 
 from syncengine.catalogue import sent_again
+from syncengine.dispatch.consent import SUPPRESSED, who_left
 from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
 from syncengine.fold import fold, replaced_keys, snapshot_rows
-from syncengine.frames import BATCH, FINGERPRINT, KEY
+from syncengine.frames import BATCH, CONTACT, EMAIL, FINGERPRINT, KEY, NAME, VARIABLES
+from syncengine.frozen import FrozenPlan
 from syncengine.html_report import render
 from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
@@ -67,6 +69,29 @@ def write_page_of(prepared: Prepared, journal: Journal, report: Report, now: dat
     counts = [(stage, code, number) for (stage, code), number in refused.most_common()]
     page = render(report.to_json(), counts, source=prepared.source["name"], at=now)
     write_durably(prepared.plan.folder / REPORT_FILE, page.encode())
+
+
+def subscribed_rows(plan: FrozenPlan, people: Mapping[str, str]) -> pl.DataFrame:
+    """The plan's rows about `people` (addresses) that say they are subscribed, with their `batch`."""
+    found = [
+        rows.filter(who_left(people))
+        for wave in plan.waves
+        if wave.op in {Op.ADD, Op.UPDATE, Op.RENAME}
+        for rows in plan.slices(wave)
+    ]
+    told = [rows.select(BATCH, KEY, EMAIL, CONTACT, NAME, VARIABLES) for rows in found]
+    return pl.concat(told) if told else pl.DataFrame(schema=_WHOM)
+
+
+_WHOM: Final = {
+    BATCH: pl.UInt32,
+    **dict.fromkeys((KEY, EMAIL, CONTACT, NAME, VARIABLES), pl.String),
+}
+
+
+def withheld_of(prepared: Prepared, journal: Journal) -> int:
+    """How many were not sent because they left after the plan was made. Nothing went wrong with them."""
+    return sum(code == SUPPRESSED for _, _, _, code, _ in journal.verdicts(prepared.run))
 
 
 def who_moved(prepared: Prepared, off: pl.Series) -> Iterator[tuple[str, str]]:
@@ -134,7 +159,7 @@ def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataF
     rejected = pl.col("outcome") == Outcome.REJECTED.value
     rules = pl.when(rejected).then(pl.lit(prepared.rules)).otherwise(pl.lit(prepared.terms))
     told = pl.concat(refused).with_columns(rules.alias("rules"))
-    again = [code for code in told["code"].unique() if sent_again(code)]
+    again = [code for code in told["code"].unique() if sent_again(code) or code == SUPPRESSED]
     return told.filter(~pl.col("code").is_in(again))
 
 

@@ -38,6 +38,21 @@ class WaitingForLateRequests:
 
 
 @dataclass(frozen=True, slots=True)
+class PeopleLeft:
+    """News came that people left the list while the run was under way."""
+
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """People who left while they were sent as subscribed were sent as unsubscribed; `failed` were not confirmed."""
+
+    people: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAnswered:
     """One attempt is over. `seconds` from leaving to the last byte; `problem` is empty for a usable answer."""
 
@@ -105,6 +120,8 @@ Event = (
     | VariablesCreated
     | WaveBegan
     | WaitingForLateRequests
+    | PeopleLeft
+    | Corrected
     | RequestAnswered
     | RetryPlanned
     | NotReached

@@ -12,7 +12,7 @@ from typing import Any
 
 from syncengine.ledger import transaction
 from syncengine.model import Outcome
-from syncengine.ports import Done, Entry, Intended, RunRow, Tally
+from syncengine.ports import Done, Intended, Progress, RunRow, Tally
 
 
 class Journal:
@@ -34,7 +34,7 @@ class Journal:
         with transaction(self._connection) as db:
             db.execute("UPDATE runs SET status = 'sending' WHERE run = ?", (run,))
 
-    def record(self, run: str, entries: Sequence[Entry]) -> None:
+    def record(self, run: str, entries: Sequence[Progress]) -> None:
         """Many entries in one durable commit."""
         with transaction(self._connection) as db:
             for entry in entries:

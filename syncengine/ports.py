@@ -170,10 +170,6 @@ class Done:
     in_doubt: bool = False
 
 
-Entry = Intended | Done
-"""What is written down about a batch: before its first byte, and when every contact of it is decided."""
-
-
 @dataclass(frozen=True, slots=True)
 class News:
     """What an inbox holds behind a point: who left, in the order the words came. `through` is the id of the last."""
@@ -197,6 +193,36 @@ class Correction:
     variables: str
     key: str
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """People left the list, and must not get mail."""
+
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """These are to be sent as unsubscribed."""
+
+    corrections: tuple[Correction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """These were sent as unsubscribed, with what became of each."""
+
+    corrections: tuple[Correction, ...]
+    outcomes: tuple[str, ...]
+    at: float  #: Unix seconds
+
+
+Progress = Intended | Done
+"""What is written down about a batch: before its first byte, and when every contact of it is decided."""
+
+Entry = Progress | Heard | Owed | Paid
+"""What a run writes down."""
 
 
 class NewsDesk(Protocol):
@@ -254,7 +280,15 @@ class ConsentBook(Protocol):
         """What is still to be sent, earliest first."""
         ...
 
-    def paid(self, corrections: Sequence[Correction], outcomes: Sequence[str], now: datetime) -> None:
+    def corrected(self, run: str) -> set[str]:
+        """Addresses for whom `run` has owed a correction, paid or not."""
+        ...
+
+    def people(self) -> Mapping[str, str]:
+        """Everybody who must not get mail: address → kind."""
+        ...
+
+    def paid(self, corrections: Sequence[Correction], outcomes: Sequence[str], at: float) -> None:
         """These were sent, and what became of them."""
         ...
 
@@ -409,7 +443,7 @@ class Journal(Protocol):
         """The first request is about to leave."""
         ...
 
-    def record(self, run: str, entries: Sequence[Entry]) -> None:
+    def record(self, run: str, entries: Sequence[Progress]) -> None:
         """Many entries in one durable step."""
         ...
 

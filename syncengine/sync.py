@@ -14,18 +14,29 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from syncengine.conclude import clear_scratch, count, gather_changes, who_moved, write_errors_of, write_page_of
+from syncengine.conclude import (
+    GRACE,
+    clear_scratch,
+    count,
+    gather_changes,
+    subscribed_rows,
+    who_moved,
+    withheld_of,
+    write_errors_of,
+    write_page_of,
+)
 from syncengine.dispatch.circuit import Circuit
 from syncengine.dispatch.dispatcher import Dispatcher, Rules, Stop, Work
 from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.variables import VariableKeeper
+from syncengine.dispatch.watch import Past, Watch
 from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineError, UnavailableError
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
 from syncengine.frozen import open_plan
 from syncengine.model import Op, Outcome, Variable
-from syncengine.ports import Destination, Entry, Journal, SourceSeen, StateStore
+from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
     ERRORS_FILE,
     GuardStopError,
@@ -142,6 +153,7 @@ async def sync(parts: Parts, *, fresh: bool = False, given: Path | None = None) 
         "requests": parts.destination.requests,
         "retries": work.dispatcher.retries + work.keeper.retries,
         "seconds": anyio.current_time() - began,
+        "corrected": len(work.dispatcher.watch.corrected) if work.dispatcher.watch is not None else 0,
     }
     return await parts.in_thread(lambda: _conclude(parts, prepared, problem, numbers, complete=complete))
 
@@ -245,6 +257,34 @@ class _Work:
             chance=parts.chance,
             begun_before=parts.journal.doubtful_batches(prepared.run).keys() - prepared.done,
         )
+        if parts.listening is not None:
+            self.dispatcher.watch = self._watch(parts.listening)
+
+    def _watch(self, listening: Listening) -> Watch:
+        parts, prepared = self.parts, self.prepared
+        inbox = listening.desk.inbox()
+        doubts = parts.journal.doubtful_batches(prepared.run)
+        past = Past(
+            off=listening.book.people() if prepared.resumed else {},
+            sent=frozenset(prepared.done | doubts.keys()),
+            doubts=doubts,
+            owed=listening.book.owed(),
+            corrected=frozenset(listening.book.corrected(prepared.run)),
+        )
+        return Watch(
+            prepared.run,
+            listening.desk.after,
+            listening.book.recorded(inbox) if inbox is not None else 0,
+            lambda people: subscribed_rows(prepared.plan, people),
+            self.dispatcher.recorder.record,
+            parts.destination,
+            parts.stop,
+            parts.observe,
+            parts.in_thread,
+            lambda: parts.now().timestamp(),
+            GRACE,
+            past,
+        )
 
     async def carry_out(self) -> bool:
         """Variables first, then the waves that are left. Gives whether everything was decided."""
@@ -268,7 +308,12 @@ class _Work:
                 yield Work(wave.op, wave.known, wave.not_before, wave.contacts, contacts_done, slices)
 
     def _record(self, entries: Sequence[Entry]) -> None:
-        self.parts.journal.record(self.prepared.run, entries)
+        listening = self.parts.listening
+        others = [one for one in entries if isinstance(one, Intended | Done)]
+        if listening is not None:
+            listening.write(entries, self.parts.now())
+        if others:
+            self.parts.journal.record(self.prepared.run, others)
 
     async def _remember(self, variables: Sequence[Variable]) -> None:
         now = self.parts.now()
@@ -280,7 +325,7 @@ def _conclude(
 ) -> Ended:
     """Settle accounts: all decided means fold and finish, anything else stays to be resumed."""
     counts = count(prepared, parts.journal)
-    refused = counts.rejected + counts.unresolved
+    refused = counts.rejected + counts.unresolved - withheld_of(prepared, parts.journal)
     if complete:
         within = parts.fail_on.allows(refused, max(1, prepared.plan.contacts))
         result = Result.OK if within else Result.REJECTED

@@ -3,7 +3,7 @@
 Blocking; called in a thread. Doing it twice changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from syncengine.frames import KEY
-from syncengine.ports import ConsentBook, NewsDesk, StateStore
+from syncengine.ports import ConsentBook, Done, Entry, Heard, Intended, NewsDesk, Owed, Paid, StateStore
 from syncengine.suppression import learn
 
 
@@ -32,6 +32,19 @@ class Listening:
 
     desk: NewsDesk
     book: ConsentBook
+
+    def write(self, entries: Sequence[Entry], now: datetime) -> None:
+        """Make durable what entries of a run say about people who left."""
+        for entry in entries:
+            match entry:
+                case Heard(news):
+                    self.book.record(news, now)
+                case Owed(corrections):
+                    self.book.owe(corrections)
+                case Paid(corrections, outcomes, at):
+                    self.book.paid(corrections, outcomes, at)
+                case Intended() | Done():
+                    pass  # the journal's
 
 
 def record_news(listening: Listening, now: datetime) -> None:

@@ -10,8 +10,10 @@ from syncengine.events import (
     BatchSettled,
     CircuitClosed,
     CircuitOpened,
+    Corrected,
     Event,
     NotReached,
+    PeopleLeft,
     RequestAnswered,
     RetryPlanned,
     RunBegan,
@@ -50,6 +52,11 @@ def notice(event: Event) -> str | None:
                 f"{op.value}: {contacts:,} contacts wait {seconds:.0f} s, since an older request about them "
                 "got no answer and may still be carried out"
             )
+        case PeopleLeft(people):
+            return f"{people:,} left the list just now: they are not sent as subscribed any more"
+        case Corrected(people, failed):
+            told = f"{people:,} of them had been sent as subscribed, and are unsubscribed again"
+            return f"{told}; {failed:,} could not be, which the next run tries again" if failed else told
         case NotReached(problem, patience):  # said at once: who watches may know that the address is wrong
             return f"the service can't be reached ({problem}): trying again for {patience:.0f} s"
         case CircuitOpened(problem):

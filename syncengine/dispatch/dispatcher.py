@@ -6,7 +6,7 @@ are in flight, the destination's pacer how fast they go. Here they are only brou
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, may_arrive_late, overloaded
 from syncengine.dispatch.terms import Experience, first_form, on_exists, terms_for
+from syncengine.dispatch.watch import Watch
 from syncengine.errors import RefusedError, SyncEngineError
 from syncengine.events import (
     BatchSettled,
@@ -32,9 +33,9 @@ from syncengine.events import (
     WaveBegan,
 )
 from syncengine.frames import BATCH, CONTACT, EMAIL, KEY, ROW, VARIABLES
-from syncengine.model import Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome
+from syncengine.model import Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
 from syncengine.ports import Batch, Destination, Done, Intended
-from syncengine.settlement import Ask, Circumstances, Settled, settle
+from syncengine.settlement import Ask, Circumstances, Settled, Terms, settle
 
 BATCHES_AT_A_TIME = 32  #: prepared and intended together: polars joins 32 bodies at about the price of one
 
@@ -102,6 +103,7 @@ class Dispatcher:
     backoff: Backoff = field(default_factory=Backoff)
     experience: Experience = field(default_factory=Experience)
     begun_before: Collection[int] = frozenset()  #: batches an earlier process began to send and did not settle
+    watch: Watch | None = None  #: who leaves meanwhile; None: nobody tells
     in_flight: int = 0
     retries: int = 0
 
@@ -114,15 +116,29 @@ class Dispatcher:
         try:
             async with anyio.create_task_group() as recording:
                 recording.start_soon(self.recorder.serve)
-                for work in waves:
-                    self.observe(WaveBegan(work.op, work.contacts, work.done))
-                    complete = await self._wave(work)
-                    if not complete:
-                        break
+                complete = await self._watched(waves)
                 recording.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise _first_told(group) from group
         return complete
+
+    async def _watched(self, waves: Iterable[Work]) -> bool:
+        if self.watch is None:
+            return await self._waves(waves)
+        complete = False
+        async with anyio.create_task_group() as watching:
+            await self.watch.begin(watching, self._correct)
+            complete = await self._waves(waves)
+            await self.watch.end()
+            watching.cancel_scope.cancel()
+        return complete
+
+    async def _waves(self, waves: Iterable[Work]) -> bool:
+        for work in waves:
+            self.observe(WaveBegan(work.op, work.contacts, work.done))
+            if not await self._wave(work):
+                return False
+        return True
 
     async def _wave(self, work: Work) -> bool:
         wait = work.not_before - self.wall_clock()
@@ -196,8 +212,35 @@ class Dispatcher:
             consent=self.rules.consent,
             experience=self.experience,
         )
+        withheld = {} if self.watch is None else self.watch.withheld(batch)
+        in_doubt = False
+        try:
+            settled, in_doubt = await self._decide(batch, terms, withheld)
+            if settled is None:
+                return
+            await self.recorder.record([Done(batch.number, settled, self.wall_clock(), in_doubt)])
+        finally:
+            if self.watch is not None:
+                self.watch.landed(batch, in_doubt=in_doubt)
+        if not in_doubt and batch.number not in self.begun_before:  # else who exists may be of our own making
+            self.experience.learn(settled)
+        self._tell(batch, settled)
+
+    async def _correct(self, batch: Batch) -> tuple[Settled | None, bool]:
+        """Say that people are unsubscribed who left while they were sent as subscribed. Whoever is gone is gone."""
+        terms = Terms(Op.UNSUBSCRIBE, known=True, may_add=False, largest=self.experience.largest)
+        self.in_flight += 1
+        try:
+            return await self._decide(batch, terms, {})
+        finally:
+            self.in_flight -= 1
+
+    async def _decide(self, batch: Batch, terms: Terms, withheld: Mapping[int, Verdict]) -> tuple[Settled | None, bool]:
+        """The outcome of a batch, and whether an attempt may still be carried out late. No outcome (None): a stop was
+        requested and no answer came, so that the batch stays intended.
+        """
         lost = _Lost(int(batch.number in self.begun_before))
-        machine = settle(batch.size, terms, _circumstances(batch, lost))
+        machine = settle(batch.size, terms, _circumstances(batch, lost), withheld=withheld)
         in_doubt = False
         try:
             ask = next(machine)
@@ -205,14 +248,11 @@ class Dispatcher:
                 answer, unanswered = await self._answer(batch, ask, lost)
                 in_doubt |= unanswered
                 if answer is None:
-                    return  # a stop was requested and no answer came: the batch stays intended
+                    return None, in_doubt
                 ask = machine.send(answer)
         except StopIteration as end:
             settled: Settled = end.value
-        await self.recorder.record([Done(batch.number, settled, self.wall_clock(), in_doubt)])
-        if not in_doubt and batch.number not in self.begun_before:  # else who exists may be of our own making
-            self.experience.learn(settled)
-        self._tell(batch, settled)
+        return settled, in_doubt
 
     async def _answer(self, batch: Batch, ask: Ask, lost: "_Lost") -> tuple[Answer | None, bool]:
         """The answer to one request, sent as often as it takes; and whether an attempt may still be applied late.
@@ -254,6 +294,9 @@ class Dispatcher:
 
     async def _attempt(self, batch: Batch, ask: Ask) -> Answer:
         async with self.pressure, self.circuit.turn(self.chance.random()):
+            if self.watch is not None:
+                await self.watch.look()
+                batch = self.watch.leaving(batch)
             left_at = anyio.current_time()
             answer = await self.destination.submit(batch, ask)
             took = anyio.current_time() - left_at

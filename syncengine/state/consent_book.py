@@ -89,13 +89,22 @@ class ConsentBook:
         )
         return [Correction(*row) for row in rows]
 
-    def paid(self, corrections: Sequence[Correction], outcomes: Sequence[str], now: datetime) -> None:
+    def corrected(self, run: str) -> set[str]:
+        """Addresses for whom `run` has owed a correction, paid or not."""
+        rows = self._db.execute("SELECT email FROM corrections WHERE list = ? AND run = ?", (self._list, run))
+        return {row[0] for row in rows}
+
+    def people(self) -> dict[str, str]:
+        """Everybody who must not get mail: address → kind."""
+        return dict(self._db.execute("SELECT address, kind FROM suppressions WHERE list = ?", (self._list,)).fetchall())
+
+    def paid(self, corrections: Sequence[Correction], outcomes: Sequence[str], at: float) -> None:
         """These were sent, and what became of them. Durable on return."""
         with transaction(self._db) as db:
             db.executemany(
                 "UPDATE corrections SET paid_at = ?, outcome = ? WHERE list = ? AND email = ? AND due = ?",
                 [
-                    (now.timestamp(), outcome, self._list, one.email, one.due)
+                    (at, outcome, self._list, one.email, one.due)
                     for one, outcome in zip(corrections, outcomes, strict=True)
                 ],
             )

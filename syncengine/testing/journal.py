@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from syncengine.model import Outcome
-from syncengine.ports import Done, Entry, Intended, RunRow, Tally
+from syncengine.ports import Done, Intended, Progress, RunRow, Tally
 from syncengine.settlement import Settled
 
 
@@ -24,7 +24,7 @@ class MemoryJournal:
     def start(self, run: str) -> None:
         self.runs[run] = replace(self.runs[run], status="sending")
 
-    def record(self, run: str, entries: Sequence[Entry]) -> None:
+    def record(self, run: str, entries: Sequence[Progress]) -> None:
         for entry in entries:
             match entry:
                 case Intended(batch, at):

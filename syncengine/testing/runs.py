@@ -18,6 +18,7 @@ from syncengine.ports import Destination, Journal, Source, StateStore
 from syncengine.prepare import JobTerms, Understood
 from syncengine.stopping import StopSwitch
 from syncengine.sync import Ended, Pace, Parts, sync
+from syncengine.uptake import Listening
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ class Trial:
     stop: StopSwitch | None = None
     events: list[Event] = field(default_factory=list)
     variables: tuple[VariableRule, ...] | None = None
+    listening: Listening | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _runs: "count[int]" = field(default_factory=count)
 
@@ -82,5 +84,6 @@ async def run_sync(trial: Trial, source: Source, *, fresh: bool = False) -> Ende
         lambda _: True,
         trial.events.append,
         random.Random(0),  # noqa: S311  # repeatable
+        trial.listening,
     )
     return await sync(parts, fresh=fresh)

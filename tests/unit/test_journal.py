@@ -14,7 +14,7 @@ from syncengine.errors import StateError
 from syncengine.journal import Journal
 from syncengine.ledger import open_ledger, read_ledger
 from syncengine.model import Outcome, Verdict
-from syncengine.ports import Done, Entry, Intended, RunRow, Tally
+from syncengine.ports import Done, Intended, Progress, RunRow, Tally
 from syncengine.settlement import Settled
 from syncengine.testing import MemoryJournal
 
@@ -207,7 +207,7 @@ def test_it_says_the_same_as_the_journal_in_memory(
 ) -> None:
     run = f"run-{len(journal.runs(limit=10**6))}"
     memory = MemoryJournal()
-    entries: list[Entry] = [Intended(number, 100.0 + number) for number in range(len(batches))]
+    entries: list[Progress] = [Intended(number, 100.0 + number) for number in range(len(batches))]
     entries += [
         done(number, 5, verdicts, in_doubt=in_doubt)
         for number, (verdicts, in_doubt, state) in enumerate(batches)

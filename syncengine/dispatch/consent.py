@@ -1,0 +1,86 @@
+"""What becomes of a batch about contacts some of whom have left since it was planned. Pure.
+
+Who is known to the state is sent as unsubscribed in place of subscribed, so that the rest of their content arrives. Who
+is not, or was removed, is not sent at all: that would put somebody on the list who has just left it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+import polars as pl
+
+from syncengine.frames import ACTIVE, ADDRESS, BATCH, CONTACT, EMAIL, FRAGMENT, KEY, NAME, ROW, VARIABLES
+from syncengine.leaving import REMOVED
+from syncengine.model import Call, Op, Outcome, Verdict
+from syncengine.ports import Batch, Correction
+
+SUPPRESSED: Final = "suppressed"
+CORRECTIONS_BATCH: Final = -1  #: a number no batch of a plan has
+
+
+class Form(Protocol):
+    """How a destination writes contacts."""
+
+    def encode(self, changes: pl.DataFrame) -> pl.Series: ...
+    def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series: ...
+
+
+def who_left(off: Mapping[str, str]) -> pl.Expr:
+    """Whether a CHANGE row would be sent as subscribed and is about somebody in `off`, by their old address or new."""
+    addresses = pl.Series("off", list(off), dtype=pl.String).implode()
+    before = pl.col(CONTACT).str.strip_chars().str.to_lowercase()
+    return pl.col(ACTIVE) & (pl.col(ADDRESS).is_in(addresses) | before.is_in(addresses))
+
+
+def withheld(batch: Batch, off: Mapping[str, str]) -> dict[int, Verdict]:
+    """Verdicts of contacts that are not to be sent any more. `off` maps addresses to kinds."""
+    found = batch.contacts.with_row_index("position").filter(who_left(off)).select("position", ADDRESS)
+    return {
+        position: Verdict(Outcome.REJECTED, SUPPRESSED, f"left ({off.get(address, 'under another address')}) in time")
+        for position, address in found.iter_rows()
+        if not batch.known or off.get(address) == REMOVED
+    }
+
+
+def lowered(batch: Batch, off: Mapping[str, str], form: Form) -> Batch:
+    """The batch with everybody in `off` sent as unsubscribed; the batch itself if it is about none of them."""
+    left = batch.contacts.select(who_left(off).alias("left")).to_series()
+    if not left.any():
+        return batch
+    contacts = batch.contacts.with_columns((pl.col(ACTIVE) & ~left).alias(ACTIVE))
+    contacts = contacts.with_columns(form.encode(contacts).alias(FRAGMENT))
+    return replace(batch, contacts=contacts, body=",".join(form.prepare(contacts, batch.prepared)))
+
+
+def corrections_for(rows: pl.DataFrame, *, due: float, run: str) -> list[Correction]:
+    """What to send about people who were sent as subscribed (CHANGE rows): under both addresses where one replaces the
+    other, since either may be the one the list has.
+    """
+    told = rows.select(KEY, EMAIL, CONTACT, NAME, VARIABLES).unique(EMAIL, maintain_order=True)
+    return [
+        Correction(address, due, name, variables, key, run)
+        for key, email, contact, name, variables in told.iter_rows()
+        for address in dict.fromkeys((email, contact))
+    ]
+
+
+def correcting_batch(corrections: Sequence[Correction], form: Form) -> Batch:
+    """A request that says of all these people that they are unsubscribed, with the rest of their content as it is."""
+    emails = [one.email for one in corrections]
+    contacts = pl.DataFrame(
+        {
+            BATCH: pl.Series([0] * len(emails), dtype=pl.UInt32),
+            ROW: pl.Series([None] * len(emails), dtype=pl.UInt64),
+            KEY: [one.key for one in corrections],
+            EMAIL: emails,
+            CONTACT: emails,
+            ADDRESS: emails,
+            NAME: pl.Series([one.name for one in corrections], dtype=pl.String),
+            ACTIVE: [False] * len(emails),
+            VARIABLES: [one.variables for one in corrections],
+        }
+    )
+    contacts = contacts.with_columns(form.encode(contacts).alias(FRAGMENT))
+    body = ",".join(form.prepare(contacts, Call.UPDATE))
+    return Batch(CORRECTIONS_BATCH, Op.UNSUBSCRIBE, True, contacts, Call.UPDATE, body)  # `known`
