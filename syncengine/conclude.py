@@ -18,9 +18,10 @@ from syncengine.dispatch.consent import SUPPRESSED, who_left
 from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
 from syncengine.fold import fold, replaced_keys, snapshot_rows
-from syncengine.frames import BATCH, CONTACT, EMAIL, FINGERPRINT, KEY, NAME, VARIABLES
+from syncengine.frames import BATCH, CONTACT, EMAIL, FINGERPRINT, IN_DOUBT, KEY, NAME, VARIABLES
 from syncengine.frozen import FrozenPlan
 from syncengine.html_report import render
+from syncengine.late_requests import NO_DOUBTS, doubts_of
 from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
 from syncengine.prepare import ERRORS_FILE, Prepared
@@ -28,7 +29,6 @@ from syncengine.report import Report
 from syncengine.suppression import lowered, moved
 
 REPORT_FILE: Final = "report.html"
-GRACE: Final = 120.0  #: seconds during which a request that was given up may still be applied by the service
 _ROWS_IN_MEMORY: Final = 200_000
 
 
@@ -108,45 +108,37 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
     """
     scratch = prepared.plan.folder / ".fold"
     shutil.rmtree(scratch, ignore_errors=True)
-    upserts, removed = _Pile(scratch, "upserts"), _Pile(scratch, "removed")
+    upserts, removed, unsure = _Pile(scratch, "upserts"), _Pile(scratch, "removed"), _Pile(scratch, "unsure")
     refused, doubtful = [], []
     verdicts = verdict_frame(journal.verdicts(prepared.run))
     settled = pl.Series(sorted(journal.settled_batches(prepared.run)), dtype=pl.UInt32)
     given_up = journal.doubtful_batches(prepared.run)
+    begun = pl.Series([batch for batch, since in given_up.items() if since is None], dtype=pl.UInt32)
     for wave in prepared.plan.waves:
         for rows in prepared.plan.slices(wave):
-            change = fold(rows, verdicts, settled, origin="sync", at=now)
+            change = fold(rows, verdicts, settled, begun, origin="sync", at=now)
             upserts.add(change.upserts)
             removed.add(change.removed)
+            unsure.add(change.unsure)
             refused.append(change.refused)
-            doubtful.append(_doubtful(rows, given_up))
+            doubtful.append(doubts_of(rows, given_up, now))
     for rows in prepared.plan.rekeyed():
         upserts.add(snapshot_rows(rows, origin="sync", at=now))
         removed.add(replaced_keys(rows))
     same = prepared.plan.same()
+    doubted = [frame.with_columns(pl.lit(IN_DOUBT, pl.UInt64).alias(FINGERPRINT)) for frame in unsure.frames()]
     return Changes(
         [lowered(frame, off) for frame in upserts.frames()] if len(off) else upserts.frames(),
-        [same] if same is not None else [],
+        [*doubted, same] if same is not None else doubted,
         removed.frames(),
         _not_sent_again(refused, prepared),
-        pl.concat([_NO_DOUBTS, *doubtful]),
+        pl.concat([NO_DOUBTS, *doubtful]),
     )
 
 
 def clear_scratch(prepared: Prepared) -> None:
     """Remove what `gather_changes` left on disk."""
     shutil.rmtree(prepared.plan.folder / ".fold", ignore_errors=True)
-
-
-_NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
-
-
-def _doubtful(rows: pl.DataFrame, given_up: Mapping[int, float]) -> pl.DataFrame:
-    until = pl.DataFrame(
-        {BATCH: list(given_up), "until": [at + GRACE for at in given_up.values()]},
-        schema={BATCH: pl.UInt32, "until": pl.Float64},
-    )
-    return rows.join(until, on=BATCH, how="inner").select(KEY, FINGERPRINT, "until")
 
 
 def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataFrame:

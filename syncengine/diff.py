@@ -5,7 +5,8 @@ What counts as a difference
  - an empty cell clears a value the list holds (`Empty.CLEAR`), leaves it (`SKIP`), or is a value (`SEND`); dates
    are never cleared, since the API wants YYYY-MM-DD there;
  - an address in another spelling is the same address; another address under the same id is a rename;
- - `active` after the ratchet: see `_ratcheted`.
+ - `active` after the ratchet: see `_ratcheted`;
+ - a contact whose last request has no known outcome differs from whatever the source says, and is sent whole.
 """
 
 from collections.abc import Collection
@@ -22,6 +23,7 @@ from syncengine.frames import (
     FIELD_LIST,
     FIELDS,
     FINGERPRINT,
+    IN_DOUBT,
     KEY,
     KEY_HASH,
     KNOWN,
@@ -70,6 +72,7 @@ CHANGE_COLUMNS = (
     KNOWN_FINGERPRINT,
 )
 
+_IN_DOUBT = pl.col(KNOWN_FINGERPRINT) == IN_DOUBT
 _FIELD = "field"
 _BEFORE = "before"
 _NOW = "now"
@@ -121,7 +124,7 @@ def departures(gone: pl.DataFrame, op: Op) -> pl.DataFrame:
     state besides `active`, because the documents do not say whether an update without a field erases it.
     """
     if op is Op.UNSUBSCRIBE:
-        gone = gone.filter(pl.col(ACTIVE))
+        gone = gone.filter(pl.col(ACTIVE) | (pl.col(FINGERPRINT) == IN_DOUBT))
     lowered = pl.concat_list(
         pl.struct(pl.lit(ACTIVE).alias("field"), pl.lit("true").alias("before"), pl.lit("false").alias("after"))
     ).alias(FIELDS)
@@ -213,13 +216,14 @@ def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> p
     sent = _as_json(whole.filter(pl.col(_FIELD).is_in([rule.name for rule in rules])), VARIABLES)
     after = _as_json(whole, AFTER)
     op = (
-        pl.when(pl.col(FIELDS).is_null())
+        pl.when(pl.col(FIELDS).is_null() & ~_IN_DOUBT)
         .then(pl.lit(SAME))
-        .when(pl.col("moves"))
+        .when(pl.col("moves").fill_null(value=False))
         .then(pl.lit(Op.RENAME.value))
         .otherwise(pl.lit(Op.UPDATE.value))
     )
-    cleared_name = pl.when(pl.col(NAME).is_null() & (pl.col("known_name") != "")).then(pl.lit("")).otherwise(NAME)
+    may_be_named = _IN_DOUBT | (pl.col("known_name") != "")
+    cleared_name = pl.when(pl.col(NAME).is_null() & may_be_named).then(pl.lit("")).otherwise(NAME)
     return (
         acquainted.join(by_key, on=KEY, how="left")
         .join(sent, on=KEY, how="left")
@@ -281,7 +285,14 @@ def _values(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> pl.Dat
         )
     )
     clearing = [rule.name for rule in rules if rule.empty is Empty.CLEAR and rule.may_be_cleared]
-    both = before.join(now, on=[KEY, _FIELD], how="full", coalesce=True)
+    unsure = (  # the list may hold a value for any of them, whatever the snapshot says
+        acquainted.filter(_IN_DOUBT)
+        .select(KEY, pl.lit(clearing, pl.List(pl.String)).alias(_FIELD), pl.lit(None, pl.String).alias(_BEFORE))
+        .explode(_FIELD)
+        .drop_nulls(_FIELD)
+        .join(before, on=[KEY, _FIELD], how="anti")
+    )
+    both = pl.concat([before, unsure]).join(now, on=[KEY, _FIELD], how="full", coalesce=True)
     cleared = pl.col(_NOW).is_null() & pl.col(_FIELD).is_in(clearing)
     return both.with_columns(pl.when(cleared).then(pl.lit("")).otherwise(_NOW).alias(_NOW)).with_columns(
         (pl.col(_NOW).is_not_null() & pl.col(_FIELD).is_in([rule.name for rule in rules])).alias("ours")

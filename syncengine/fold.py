@@ -35,6 +35,9 @@ VERDICT_SCHEMA = {
 }
 
 
+_NO_BATCHES = pl.Series([], dtype=pl.UInt32)
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
     """What one slice of a plan changes in the snapshot.
@@ -42,11 +45,13 @@ class Folded:
     upserts   SNAPSHOT rows that replace or join those of the same key
     removed   KEY, KEY_HASH of contacts the list no longer has
     refused   KEY, FINGERPRINT, outcome, code, text of contacts that were not confirmed
+    unsure    KEY, KEY_HASH of contacts of which the list may hold what it held, or what was asked for
     """
 
     upserts: pl.DataFrame
     removed: pl.DataFrame
     refused: pl.DataFrame
+    unsure: pl.DataFrame
 
 
 def with_positions(rows: pl.DataFrame) -> pl.DataFrame:
@@ -54,8 +59,19 @@ def with_positions(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).over(BATCH).alias(POSITION))
 
 
-def fold(rows: pl.DataFrame, verdicts: pl.DataFrame, settled: pl.Series, *, origin: str, at: datetime) -> Folded:
-    """`rows` of a plan with `batch`, whole batches; only batches in `settled` count. `verdicts` as in the journal."""
+def fold(
+    rows: pl.DataFrame,
+    verdicts: pl.DataFrame,
+    settled: pl.Series,
+    begun: pl.Series = _NO_BATCHES,
+    *,
+    origin: str,
+    at: datetime,
+) -> Folded:
+    """`rows` of a plan with `batch`, whole batches; `verdicts` as in the journal.
+
+    Only batches in `settled` are decided; of those in `begun` requests were made, and nothing is known.
+    """
     judged = with_positions(rows.filter(pl.col(BATCH).is_in(settled.implode()))).join(
         verdicts, on=[BATCH, POSITION], how="left", maintain_order="left"
     )
@@ -68,6 +84,12 @@ def fold(rows: pl.DataFrame, verdicts: pl.DataFrame, settled: pl.Series, *, orig
             [judged.filter(confirmed & left.fill_null(value=False)).select(KEY, KEY_HASH), replaced_keys(present)]
         ),
         judged.filter(~confirmed).select(KEY, FINGERPRINT, "outcome", "code", "text"),
+        pl.concat(
+            [
+                _all_keys(judged.filter(~confirmed)),  # a refused one, too: an attempt before may have been applied
+                _all_keys(rows.filter(pl.col(BATCH).is_in(begun.implode()))),
+            ]
+        ),
     )
 
 
@@ -86,6 +108,11 @@ def snapshot_rows(changes: pl.DataFrame, *, origin: str, at: datetime) -> pl.Dat
         pl.lit(at).dt.convert_time_zone("UTC").dt.cast_time_unit("us").alias(CONFIRMED_AT),
     )
     return rows.select(pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items())
+
+
+def _all_keys(changes: pl.DataFrame) -> pl.DataFrame:
+    """KEY, KEY_HASH that contacts of CHANGE have, or had before."""
+    return pl.concat([changes.select(KEY, KEY_HASH), replaced_keys(changes)])
 
 
 def replaced_keys(changes: pl.DataFrame) -> pl.DataFrame:

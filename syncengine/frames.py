@@ -60,6 +60,9 @@ CONTENT_UNKNOWN: Final = 0
 LEFT_SOURCE: Final = 1
 """Fingerprint of a contact that left the source and was unsubscribed: it does not leave again."""
 
+IN_DOUBT: Final = 2
+"""Fingerprint of a contact a request was made about whose outcome is not known: the list holds what the snapshot says
+or what was asked for. Whatever the source says of it is sent again."""
 REMOVED: Final = 3
 """Fingerprint of a contact that left the source and is to be removed: what a refusal of it is remembered by."""
 

@@ -1,7 +1,8 @@
 """What became of a run's batches, in the ledger. Durable when a method returns.
 
 A batch is intended before its first byte leaves and settled before its slot is free. So after a crash what is not
-settled is sent again, whole, and nothing else: at most the batches in flight.
+settled is sent again, whole, and nothing else: at most the batches in flight. A batch that is intended once more was
+left open by a process that is gone: what that one sent may still be on its way, whatever the next answer says.
 """
 
 import json
@@ -42,7 +43,7 @@ class Journal:
                     case Intended(batch, at):
                         db.execute(
                             "INSERT INTO batches (run, batch, intended_at) VALUES (?,?,?) "
-                            "ON CONFLICT DO UPDATE SET intended_at = excluded.intended_at",
+                            "ON CONFLICT DO UPDATE SET intended_at = excluded.intended_at, in_doubt = 1",
                             (run, batch, at),
                         )
                     case Done():
@@ -69,6 +70,11 @@ class Journal:
         ).fetchone()
         return _run(row) if row else None
 
+    def last_ended(self) -> datetime | None:
+        """When the latest run ended, of any job."""
+        ended = self._connection.execute("SELECT max(ended_at) FROM runs").fetchone()[0]
+        return datetime.fromisoformat(ended) if ended else None
+
     def runs(self, job: str | None = None, limit: int = 50) -> list[RunRow]:
         """Latest first."""
         rows = self._connection.execute(
@@ -82,12 +88,10 @@ class Journal:
         rows = self._connection.execute("SELECT batch FROM batches WHERE run = ? AND settled_at IS NOT NULL", (run,))
         return {row[0] for row in rows}
 
-    def doubtful_batches(self, run: str) -> dict[int, float]:
-        """Batches of which an attempt may still be applied: batch → Unix time at which it was given up."""
+    def doubtful_batches(self, run: str) -> dict[int, float | None]:
+        """Batches of which an attempt may still be applied: batch → Unix time since which none is made; None: open."""
         rows = self._connection.execute(
-            "SELECT batch, coalesce(settled_at, intended_at) FROM batches "
-            "WHERE run = ? AND (in_doubt OR settled_at IS NULL)",
-            (run,),
+            "SELECT batch, settled_at FROM batches WHERE run = ? AND (in_doubt OR settled_at IS NULL)", (run,)
         )
         return {row[0]: row[1] for row in rows}
 
@@ -115,7 +119,7 @@ class Journal:
 
 def _settle(db: sqlite3.Connection, run: str, done: Done) -> None:
     db.execute(
-        "UPDATE batches SET settled_at = ?, confirmed = ?, in_doubt = ? WHERE run = ? AND batch = ?",
+        "UPDATE batches SET settled_at = ?, confirmed = ?, in_doubt = max(in_doubt, ?) WHERE run = ? AND batch = ?",
         (done.at, done.settled.count(Outcome.CONFIRMED), done.in_doubt, run, done.batch),
     )
     if done.settled.verdicts:

@@ -154,7 +154,7 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """A batch about to be sent."""
+    """A batch about to be sent. Of one that was intended before and never settled, an attempt may be applied late."""
 
     batch: int
     at: float  #: Unix seconds
@@ -332,7 +332,8 @@ class Changes:
     """What a finished run changes in the state of its list.
 
     upserts   SNAPSHOT rows that replace or join those of the same key
-    renewed   KEY, KEY_HASH, FINGERPRINT of contacts whose content stays and whose fingerprint is new
+    renewed   KEY, KEY_HASH, FINGERPRINT of contacts whose content stays and whose fingerprint is new; who is not in
+              the state stays unknown to it
     removed   KEY, KEY_HASH of contacts the list no longer has, or no longer under this key
     refused   KEY, FINGERPRINT, outcome, code, text, rules: content not to be sent again while these rules hold
     doubtful  KEY, FINGERPRINT, until: contacts an abandoned request may still change, until that Unix time
@@ -459,12 +460,16 @@ class Journal(Protocol):
         """The run of `job` that was planned or begun and has neither finished nor been discarded."""
         ...
 
+    def last_ended(self) -> datetime | None:
+        """When the latest run ended, of any job."""
+        ...
+
     def settled_batches(self, run: str) -> set[int]:
         """Batches that need not be sent again."""
         ...
 
-    def doubtful_batches(self, run: str) -> dict[int, float]:
-        """Batches of which an attempt may still be applied: batch → Unix time at which it was given up."""
+    def doubtful_batches(self, run: str) -> dict[int, float | None]:
+        """Batches of which an attempt may still be applied: batch → Unix time since which none is made; None: open."""
         ...
 
     def tally(self, run: str, first_batch: int, batches: int) -> Tally:

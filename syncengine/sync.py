@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 
@@ -35,6 +35,7 @@ from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineE
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
 from syncengine.frozen import open_plan
+from syncengine.late_requests import wait_for_renames
 from syncengine.model import Op, Outcome, Variable
 from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
@@ -53,6 +54,8 @@ from syncengine.report import Report, Result
 from syncengine.uptake import NOBODY_LEFT, Listening, hear, record_news
 
 T = TypeVar("T")
+
+_PACE_WINDOW: Final = 1.01  #: seconds; the rate is kept in any one-second window, across processes too
 
 
 class Bound(Protocol):
@@ -294,9 +297,19 @@ class _Work:
             RunBegan(self.prepared.run, self.parts.job.name, plan.contacts, plan.contacts - settled.pending)
         )
         if settled.pending:
+            await self.parts.stop.sleep(self._still_busy())
             there = self.parts.state.variables()
             await self.keeper.ensure([one for one in self.prepared.facts.variables if one.name not in there])
         return await self.dispatcher.carry_out(self._waves(done))
+
+    def _still_busy(self) -> float:
+        """Seconds until the last second holds no request of a process before us, whose pace we do not know."""
+        if self.prepared.resumed:
+            return _PACE_WINDOW  # it died or gave up at we know not when
+        ended = self.parts.journal.last_ended()
+        if ended is None:
+            return 0.0
+        return min(max(_PACE_WINDOW - (self.parts.now() - ended).total_seconds(), 0.0), _PACE_WINDOW)
 
     def _waves(self, done: frozenset[int]) -> Iterator[Work]:
         for wave in self.prepared.plan.waves:
@@ -305,7 +318,9 @@ class _Work:
                 tally = self.parts.journal.tally(self.prepared.run, wave.first_batch, wave.batches)
                 contacts_done = tally.confirmed + tally.rejected + tally.unresolved
                 slices = self.prepared.plan.slices(wave, without=settled)
-                yield Work(wave.op, wave.known, wave.not_before, wave.contacts, contacts_done, slices)
+                late = wait_for_renames(self.prepared.plan, wave, self.parts.journal, self.prepared.run)
+                not_before = max(wave.not_before, late)
+                yield Work(wave.op, wave.known, not_before, wave.contacts, contacts_done, slices)
 
     def _record(self, entries: Sequence[Entry]) -> None:
         listening = self.parts.listening

@@ -12,6 +12,7 @@ Rules (DESIGN.md §2.10, §5)
 """
 
 import email.utils
+import functools
 import re
 import ssl
 import zlib
@@ -276,6 +277,7 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+@functools.cache
 def tls_context() -> ssl.SSLContext:
     """The system's roots, TLS 1.2 or later. Not ssl's own default context: that honours SSLKEYLOGFILE."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # wants a certificate, of the name asked for

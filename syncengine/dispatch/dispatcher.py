@@ -165,7 +165,10 @@ class Dispatcher:
                     now = self.wall_clock()
                     await self.recorder.record([Intended(batch.number, now) for batch in batches])
                     for batch in batches:
-                        await give.send(batch)
+                        try:
+                            await give.send(batch)
+                        except anyio.BrokenResourceError:
+                            return False  # no sender is left: what ended them is told by their group
         return True
 
     def _prepared(self, work: Work, rows: pl.DataFrame) -> Iterator[list[Batch]]:

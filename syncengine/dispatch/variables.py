@@ -8,7 +8,7 @@ import anyio
 from syncengine.catalogue import says_variable_exists
 from syncengine.dispatch.circuit import Circuit
 from syncengine.dispatch.dispatcher import Stop, refused
-from syncengine.dispatch.retry import Backoff
+from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff
 from syncengine.events import Observe, RetryPlanned, VariablesCreated
 from syncengine.model import Accepted, Answer, Call, Declined, Fatal, NoAnswer, Partial, Variable, VariableType
 from syncengine.ports import Destination
@@ -16,6 +16,7 @@ from syncengine.ports import Destination
 Remember = Callable[[Sequence[Variable]], Awaitable[None]]
 
 MOST_AT_ONCE = 100
+_SAYS_NOTHING = Declined(())
 
 
 class VariableKeeper:
@@ -89,8 +90,11 @@ class VariableKeeper:
                 answer = await self._destination.create_variables(variables)
                 if not isinstance(answer, NoAnswer):
                     self._circuit.succeeded()
-                    return answer
-                self._circuit.failed(answer)
+                    if attempt >= HOPELESS_AFTER or answer != _SAYS_NOTHING:
+                        return answer
+                    answer = NoAnswer("neither success nor an error")
+                else:
+                    self._circuit.failed(answer)
             if self._stop.requested:
                 return answer
             self.retries += 1

@@ -106,8 +106,18 @@ def depart(gone: pl.DataFrame, op: Op, memory: Memory, out: PlanSink) -> int:
     """
     changes = departures(gone, op).join(memory.refusals, on=[KEY, FINGERPRINT], how="anti", maintain_order="left")
     if not changes.is_empty():
-        out.change(changes)
+        out.change(_waiting(changes, memory.doubtful))
     return changes.height
+
+
+def _waiting(changes: pl.DataFrame, doubtful: pl.DataFrame) -> pl.DataFrame:
+    """Contacts with another content than the one that may still arrive late are sent after that."""
+    if doubtful.is_empty():
+        return changes
+    doubts = doubtful.select(KEY, pl.col(FINGERPRINT).alias("older"), "until")
+    told = changes.join(doubts, on=KEY, how="left", maintain_order="left")
+    late = pl.when(pl.col("older") != pl.col(FINGERPRINT)).then("until")
+    return told.with_columns(pl.coalesce(late, NOT_BEFORE).alias(NOT_BEFORE)).drop("older", "until")
 
 
 class _Comparer:
@@ -260,16 +270,7 @@ class _Comparer:
             if len(named):
                 self.result.fields.update(dict(named.struct.field("field").value_counts().iter_rows()))
             self.note_needed(differing[VARIABLES])
-            self.out.change(self.waiting(differing))
-
-    def waiting(self, changes: pl.DataFrame) -> pl.DataFrame:
-        """Contacts with another content than the one that may still arrive late are sent after that."""
-        if self.memory.doubtful.is_empty():
-            return changes
-        doubts = self.memory.doubtful.select(KEY, pl.col(FINGERPRINT).alias("older"), "until")
-        told = changes.join(doubts, on=KEY, how="left", maintain_order="left")
-        late = pl.when(pl.col("older") != pl.col(FINGERPRINT)).then("until")
-        return told.with_columns(pl.coalesce(late, NOT_BEFORE).alias(NOT_BEFORE)).drop("older", "until")
+            self.out.change(_waiting(differing, self.memory.doubtful))
 
     def note_needed(self, variables: pl.Series) -> None:
         for name in self.watch - self.result.needed:

@@ -114,9 +114,11 @@ class Watch:
         list_id, addresses = carried
         if self.overlaps:  # another one may have the same contact, still
             addresses = addresses.difference(*(others for other, others in self._carried.values() if other == list_id))
-        self._all_carried[list_id] -= addresses
-        if not self._all_carried[list_id]:
-            del self._all_carried[list_id]
+        in_list = self._all_carried.get(list_id)
+        if in_list is not None:  # gone with the last contact in flight, while a request without contacts still was
+            in_list -= addresses
+            if not in_list:
+                del self._all_carried[list_id]
 
     def stats(self) -> dict[str, object]:
         """Totals, in JSON values."""

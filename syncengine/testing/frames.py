@@ -32,6 +32,11 @@ class FrameSource:
     def digest(self) -> str:
         return "blake2b:" + hashlib.blake2b(self._rows.write_csv().encode(), digest_size=16).hexdigest()
 
+    @property
+    def height(self) -> int:
+        """Rows it has."""
+        return self._rows.height
+
     def describe(self) -> Description:
         return Description((self._name,), int(self._rows.estimated_size()), "frame")
 

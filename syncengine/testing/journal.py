@@ -17,6 +17,7 @@ class MemoryJournal:
     runs: dict[str, RunRow] = field(default_factory=dict)
     intended: dict[tuple[str, int], float] = field(default_factory=dict)
     settled: dict[tuple[str, int], Done] = field(default_factory=dict)
+    again: set[tuple[str, int]] = field(default_factory=set)  #: intended more than once
 
     def begin(self, run: str, job: str, list_id: str, facts: Mapping[str, Any], now: datetime) -> None:
         self.runs[run] = RunRow(run, job, list_id, "planned", "", now.isoformat(), None, facts)
@@ -28,6 +29,8 @@ class MemoryJournal:
         for entry in entries:
             match entry:
                 case Intended(batch, at):
+                    if (run, batch) in self.intended:
+                        self.again.add((run, batch))
                     self.intended[run, batch] = at
                 case Done(batch):
                     self.settled[run, batch] = entry
@@ -43,15 +46,22 @@ class MemoryJournal:
         open_runs = [row for row in self.runs.values() if row.job == job and row.status in {"planned", "sending"}]
         return open_runs[-1] if open_runs else None
 
+    def last_ended(self) -> datetime | None:
+        ended = [row.ended_at for row in self.runs.values() if row.ended_at]
+        return datetime.fromisoformat(max(ended)) if ended else None
+
     def settled_batches(self, run: str) -> set[int]:
         return {batch for of, batch in self.settled if of == run}
 
-    def doubtful_batches(self, run: str) -> dict[int, float]:
+    def doubtful_batches(self, run: str) -> dict[int, float | None]:
         return {
-            batch: at
-            for (of, batch), at in self.intended.items()
-            if of == run and ((run, batch) not in self.settled or self.settled[run, batch].in_doubt)
+            batch: self.settled[run, batch].at if (run, batch) in self.settled else None
+            for of, batch in self.intended
+            if of == run and self._is_doubtful((run, batch))
         }
+
+    def _is_doubtful(self, batch: tuple[str, int]) -> bool:
+        return batch not in self.settled or self.settled[batch].in_doubt or batch in self.again
 
     def tally(self, run: str, first_batch: int, batches: int) -> Tally:
         settled = self._settled(run, first_batch, first_batch + batches)
