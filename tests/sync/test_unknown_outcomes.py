@@ -28,7 +28,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class FragileDestination(MemoryDestination):
-    """A list behind a line that breaks: requests in `unanswered` (by number, from 1) are carried out, nobody being told;
+    """A list behind a line that breaks: requests in `unanswered` (by number, from 1) are carried out in silence;
     at number `dies_at` the process dies, its request having been carried out.
     """
 

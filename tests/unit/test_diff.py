@@ -22,6 +22,7 @@ from syncengine.frames import (
     EMAIL,
     FIELDS,
     FINGERPRINT,
+    IN_DOUBT,
     KEY,
     KEY_HASH,
     KNOWN,
@@ -403,6 +404,38 @@ def test_departures_have_the_columns_of_every_change(op: Op) -> None:
     assert departures(snapshot([]), op).schema == gone.schema
 
 
+# In doubt -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_contact_in_doubt_is_sent_whole_though_nothing_about_it_differs() -> None:
+    """The list may hold what an unanswered request asked for: a value where the snapshot has none, and a name."""
+    held = Held("a", "a@example.com", None, variables={"city": "Oslo"}, fingerprint=IN_DOUBT)
+    wanted = Wanted("a", "a@example.com", variables={"city": "Oslo"})
+    rules = (VariableRule("city", "City"), VariableRule("town", "Town"))
+
+    row = only(compare([wanted], [held], rules=rules))
+
+    assert (row[OP], row[NAME], json.loads(row[VARIABLES])) == (
+        "update",
+        "",
+        [{"name": "city", "value": "Oslo"}, {"name": "town", "value": ""}],
+    )
+
+
+def test_a_contact_in_doubt_that_moves_is_renamed() -> None:
+    held = Held("a", "a@example.com", fingerprint=IN_DOUBT)
+
+    assert only(compare([Wanted("a", "b@example.com")], [held], rules=()))[OP] == "rename"
+
+
+def test_who_left_in_doubt_is_unsubscribed_whatever_the_state_says() -> None:
+    gone = snapshot(
+        [Held("a", "a@example.com", active=False, fingerprint=IN_DOUBT), Held("b", "b@example.com", active=False)]
+    )
+
+    assert departures(gone, Op.UNSUBSCRIBE)[KEY].to_list() == ["a"]
+
+
 def test_who_was_unsubscribed_for_leaving_and_comes_back_is_what_the_source_says() -> None:
     away = snapshot_rows(departures(snapshot(GONE), Op.UNSUBSCRIBE), origin="sync", at=NOW)
 
@@ -439,7 +472,7 @@ def wanted_contacts(draw: st.DrawFn, moving: float) -> Wanted:
         draw(NAMES),
         draw(st.booleans()),
         draw(st.dictionaries(st.sampled_from([rule.name for rule in RULES]), FILLED)),
-        draw(st.integers(2, 2**64 - 1)),
+        draw(st.integers(3, 2**64 - 1)),
     )
 
 
@@ -452,7 +485,7 @@ def held_contacts(draw: st.DrawFn) -> Held:
         draw(st.one_of(st.none(), VALUES)),
         draw(st.booleans()),
         draw(st.dictionaries(st.sampled_from([*(rule.name for rule in RULES), "other"]), VALUES)),
-        draw(st.integers(0, 2**64 - 1)),
+        draw(st.integers(0, 2**64 - 1).filter(lambda number: number != IN_DOUBT)),
     )
 
 
