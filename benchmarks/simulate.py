@@ -1,7 +1,8 @@
 """Whole lives of the engine in virtual time: `python benchmarks/simulate.py --seeds 100000 --save`.
 
 Each seed is a job, a service and a network of its own; exports come, runs are made, processes are killed, and judges
-watch (`syncengine/simulation`). Ends with 1 if a promise was broken, naming the seeds. `--seed N` tells the story of one.
+watch (`syncengine/simulation`). Ends with 1 if a promise was broken, naming the seeds. `--seed N` tells the story of
+one.
 `--save` keeps the figures in `benchmarks/results/simulation.json`.
 """
 

@@ -146,7 +146,8 @@ def _after_declined_without_update(case: Case, group: Group, blame: Blame) -> St
         yield from _judge_lone(case, group[0], complaint_about(group[0], blame), told)
         return
     place = len(case.declined)
-    declined = DeclinedAdd(group, told, frozenset(blame.named), checked=_refused_unlooked(blame))
+    # Without a word it may be no answer of the service at all: whatever it would have named, it has not said.
+    declined = DeclinedAdd(group, told, frozenset(blame.named), checked=_refused_unlooked(blame), lost=not told)
     case.declined.append(declined)
     suspect = yield from prove_names(case, blame, lambda part: add(case, part), lambda one: one not in case.created)
     if suspect is not None and case.names is Names.MISLEADING:

@@ -121,7 +121,8 @@ class DeclinedAdd:
     told      how many errors it was declined with
     named     who was named in them
     checked   its arguments were refused, which happens before anything is stored (smartsender.md §1.5)
-    lost      it was given up, and may have been carried out unanswered: it proves nothing
+    lost      it was given up, and may have been carried out unanswered, or was answered without a word: it proves
+              nothing
     """
 
     group: Group

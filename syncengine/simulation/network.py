@@ -225,9 +225,15 @@ class _Transport(httpx.AsyncBaseTransport):
     def __init__(self, network: Network, line: Line) -> None:
         self._network = network
         self._line = line
+        self._response: httpx.Response | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._network.carry(self._line, request)
+        self._response = await self._network.carry(self._line, request)
+        return self._response
+
+    async def aclose(self) -> None:
+        if self._response is not None:
+            await self._response.aclose()
 
 
 class _Stream(httpx.AsyncByteStream):

@@ -8,7 +8,7 @@ import pytest
 
 from syncengine.simulation import Verdict, simulate
 
-SEEDS = 2_000
+SEEDS = 400
 SHARE = 40  #: seeds a test, so that the workers of a test run share them out
 
 

@@ -478,3 +478,16 @@ def test_a_rename_of_a_missing_contact_looks_at_the_new_address_only_where_it_ma
     settled, asked = carry_out(1, terms, script(Partial(0, (missing(0),)), Accepted()), lost=lost)
 
     assert (len(asked), settled.count(Outcome.REJECTED)) == (asks, int(asks == 1))
+
+
+def test_an_add_declined_without_a_word_does_not_make_those_who_were_there_ours() -> None:
+    """It may be a proxy's answer: what the service would have named, it has not said."""
+
+    def service(ask: Ask) -> Answer:
+        told = () if len(ask.positions) == 12 else tuple(exists(position) for position in ask.positions)
+        return Declined(told)
+
+    settled, _ = carry_out(12, KEEP, service)
+
+    assert {verdict.code for verdict in settled.verdicts.values()} == {"consent-unknown"}
+    assert settled.count(Outcome.CONFIRMED) == 0
