@@ -15,7 +15,6 @@ from typing import Any, Final, Protocol, TypeVar
 import anyio
 
 from syncengine.conclude import (
-    GRACE,
     clear_scratch,
     count,
     gather_changes,
@@ -35,7 +34,7 @@ from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineE
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
 from syncengine.frozen import open_plan
-from syncengine.late_requests import wait_for_renames
+from syncengine.late_requests import GRACE, wait_for_renames
 from syncengine.model import Op, Outcome, Variable
 from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
@@ -266,11 +265,12 @@ class _Work:
     def _watch(self, listening: Listening) -> Watch:
         parts, prepared = self.parts, self.prepared
         inbox = listening.desk.inbox()
+        now = parts.now().timestamp()
         doubts = parts.journal.doubtful_batches(prepared.run)
         past = Past(
             off=listening.book.people() if prepared.resumed else {},
             sent=frozenset(prepared.done | doubts.keys()),
-            doubts=doubts,
+            doubts={batch: now if since is None else since for batch, since in doubts.items()},
             owed=listening.book.owed(),
             corrected=frozenset(listening.book.corrected(prepared.run)),
         )
