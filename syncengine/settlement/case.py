@@ -162,6 +162,7 @@ class Case:
     most_told: int = 0  #: errors in one answer to an add
     there: dict[int, Complaint] = field(default_factory=dict)  #: not added, perhaps because of an add of ours
     removal_declined: set[int] = field(default_factory=set)  #: in a removal that may have been carried out in part
+    ids_mislead: bool = False  #: a lone update was answered with no id, or with two, and had been carried out
     obscure: int = 0
     asked: int = 0
     lost: int = 0  #: attempts that may have been carried out unanswered, as far as taken note of

@@ -1,6 +1,7 @@
 """Contacts that are to be updated or renamed: counted answers, errors that name somebody or nobody."""
 
 from collections.abc import Collection, Generator, Sequence
+from typing import Final
 
 from syncengine.attribution import Blame, Complaint
 from syncengine.catalogue import Family
@@ -19,9 +20,14 @@ from syncengine.settlement.dividing import (
     without,
 )
 
+_NEITHER: Final = "answered with neither id nor error"
+
 
 def update(case: Case, group: Group, call: Call) -> Generator[Ask, Answer, int | None]:
     """Asks about `group`; gives how many of it failed, or None where the answer does not say."""
+    if case.ids_mislead and call is Call.UPDATE:
+        yield from each([(position,) for position in group], lambda part: _update_one(case, part[0], call))
+        return None
     answer = yield from case.ask(call, group)
     match answer:
         case Accepted():
@@ -165,17 +171,23 @@ def _judge_lone(case: Case, position: int, blame: Blame, call: Call) -> Steps:
     if complaint is not None:
         _judge(case, position, complaint, call)
         return
-    if call is Call.RENAME:
-        case.unresolved(position, "no-answer", "the rename was answered with neither id nor error")
+    if call is Call.RENAME and not case.terms.may_add:  # a stranger at the new address is not to be touched
+        case.unresolved(position, "no-answer", _NEITHER)
         return
+    yield from _update_one(case, position, call)
+    case.ids_mislead = position in case.present
+
+
+def _update_one(case: Case, position: int, call: Call) -> Steps:
+    """The endpoint for one contact, whose answers have no ids; a renamed one is looked for where it should be now."""
     answer = yield from case.ask(Call.UPDATE_ONE, (position,))
     match answer:
         case Accepted():
             _clear(case, (position,))
         case Declined(errors) | Partial(_, errors):
             told = complaint_about(position, case.share_out(errors, (position,)))
-            if told is None:
-                case.unresolved(position, "no-answer", "answered with neither id nor error")
+            if told is None or (call is Call.RENAME and told.reading.family is Family.MISSING):
+                case.unresolved(position, "no-answer", _NEITHER)
             else:
                 _judge(case, position, told, Call.UPDATE)
         case NoAnswer(reason):
