@@ -476,7 +476,9 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
     differences = prepared.plan.folder / DIFFERENCES_FILE
     if write_differences(prepared, differences):
         view["differences"] = str(differences)
-    document = plan_report(prepared, job.name, job.list_id).to_json() | {
+    report = plan_report(prepared, job.name, job.list_id)
+    report.check()
+    document = report.to_json() | {
         "requests": view["requests"],
         "minutes": round(view["estimate"] / 60, 1),
         "variables_to_create": [variable.name for variable in prepared.facts.variables],

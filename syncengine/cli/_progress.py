@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_SECONDS = 30.0
 HEARTBEAT_SHARE = 0.1
+LONG_WAIT = 20.0  #: seconds; our own waits are shorter
 
 
 class Progress(Protocol):
@@ -76,7 +77,9 @@ class Heartbeat:
         self._contacts = self._done = 0
         self._last_share = 0.0
         self._last_time = clock()
-        self._confirmed = self._refused = 0
+        self._quiet_until = clock()
+        self._refused = 0
+        self._problem = ""
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -84,11 +87,18 @@ class Heartbeat:
                 self._contacts, self._done = contacts, done
                 self._last_share = done / contacts if contacts else 0.0
                 began = "goes on" if done else "begins"
-                self._write(f"{job}: run {run[:13]} {began}, {contacts - done:,} contacts to send")
+                if contacts:
+                    self._write(f"{job}: run {run[:13]} {began}, {contacts - done:,} contacts to send")
             case BatchSettled(_, _, size, confirmed):
                 self._done += size
-                self._confirmed += confirmed
                 self._refused += size - confirmed
+                self._problem = ""
+                self._beat()
+            case RetryPlanned():
+                self._problem = f" · {event.problem}"
+                if event.after > LONG_WAIT and self._clock() >= self._quiet_until:  # one of many senders tells it
+                    self._quiet_until = self._clock() + event.after
+                    self._write(f"{event.problem}: the service asks to wait {event.after:.0f} s")
                 self._beat()
             case _:
                 if (line := notice(event)) is not None:
@@ -97,10 +107,11 @@ class Heartbeat:
     def _beat(self) -> None:
         share = self._done / self._contacts if self._contacts else 1.0
         now = self._clock()
-        due = self._done == self._contacts or share - self._last_share >= HEARTBEAT_SHARE
+        due = share - self._last_share >= HEARTBEAT_SHARE or (share == 1.0 and self._last_share < 1.0)
         if due or now - self._last_time >= HEARTBEAT_SECONDS:
             self._last_share, self._last_time = share, now
-            self._write(f"{self._done:,}/{self._contacts:,} ({share:.0%}) · {self._refused:,} not confirmed")
+            counts = f"{self._done:,}/{self._contacts:,} ({share:.0%}) · {self._refused:,} not confirmed"
+            self._write(f"{counts}{self._problem}")
 
     def close(self) -> None:
         """Nothing is left open."""

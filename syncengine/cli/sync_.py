@@ -115,7 +115,7 @@ class Screen:
     def __init__(self, *, as_json: bool, yes: bool) -> None:
         self._as_json = as_json
         self._yes = yes
-        self._progress = None if as_json else progress()
+        self._progress = progress()
         self._declined = False
         self._documents: list[dict[str, Any]] = []
 
@@ -143,17 +143,15 @@ class Screen:
         return not self._declined
 
     def observe(self, event: Event) -> None:
-        if self._progress is not None:
-            self._progress(event)
+        self._progress(event)
 
     def stopping(self, reason: str) -> None:
         say(f"{reason}: stopping. What is in flight is being finished; again to leave at once.")
 
     def ended(self, end: Any) -> None:
         """Close the progress and tell how the job ended."""
-        if self._progress is not None:
-            self._progress.close()
-            self._progress = progress()
+        self._progress.close()
+        self._progress = progress()
         document = end.report.to_json() if end.report else {"job": end.job, "result": "failed"}
         if end.problem is not None:
             document["error"] = as_document(end.problem)

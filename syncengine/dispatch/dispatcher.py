@@ -284,7 +284,8 @@ class Dispatcher:
                 return None, in_doubt
             wait = self.backoff.wait(attempt, self.chance.random())
             self.retries += 1
-            self.observe(RetryPlanned(ask.call, len(ask.positions), attempt, wait, answer.reason))
+            after = max(wait, answer.retry_after or 0.0)  # the door holds everybody as long as the service asks
+            self.observe(RetryPlanned(ask.call, len(ask.positions), attempt, after, answer.reason))
             await self.stop.sleep(wait)
             if self._must_stop():
                 return None, in_doubt

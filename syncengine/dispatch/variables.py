@@ -99,5 +99,6 @@ class VariableKeeper:
                 return answer
             self.retries += 1
             wait = self._backoff.wait(attempt, self._chance.random())
-            self._observe(RetryPlanned(Call.ADD, 0, attempt, wait, answer.reason))
+            after = max(wait, answer.retry_after or 0.0)
+            self._observe(RetryPlanned(Call.ADD, 0, attempt, after, answer.reason))
             await self._stop.sleep(wait)

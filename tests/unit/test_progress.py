@@ -10,6 +10,7 @@ from syncengine.events import (
     Event,
     NotReached,
     RequestAnswered,
+    RetryPlanned,
     RunBegan,
     VariablesCreated,
     WaitingForLateRequests,
@@ -58,6 +59,39 @@ def test_a_slow_run_is_told_each_thirty_seconds() -> None:
         heartbeat(settled(number))
 
     assert [line.split("/")[0] for line in lines[1:]] == ["300", "600", "900", "1,200"]
+
+
+def test_an_outage_is_told_each_thirty_seconds_with_what_the_service_says() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    heartbeat = Heartbeat(lines.append, clock)
+
+    heartbeat(RunBegan(RUN, "newsletter", 1_000, 0))
+    for attempt in range(1, 7):
+        clock.now += 10.0
+        heartbeat(RetryPlanned(Call.ADD, 100, attempt, 10.0, "HTTP 500"))
+    heartbeat(settled(0))
+
+    assert lines[1:] == [
+        "0/1,000 (0%) · 0 not confirmed · HTTP 500",
+        "0/1,000 (0%) · 0 not confirmed · HTTP 500",
+        "100/1,000 (10%) · 0 not confirmed",
+    ]
+
+
+def test_a_wait_the_service_asks_for_is_told_once_for_all_senders() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    heartbeat = Heartbeat(lines.append, clock)
+
+    heartbeat(RunBegan(RUN, "newsletter", 1_000, 0))
+    for _ in range(8):
+        heartbeat(RetryPlanned(Call.ADD, 100, 1, 120.0, "HTTP 429"))
+    assert lines[1:] == ["HTTP 429: the service asks to wait 120 s"]
+
+    clock.now += 120.0
+    heartbeat(RetryPlanned(Call.ADD, 100, 2, 60.0, "HTTP 429"))
+    assert lines[2] == "HTTP 429: the service asks to wait 60 s"
 
 
 def test_a_resumed_run_goes_on_counting_where_it_stood() -> None:
