@@ -1,16 +1,22 @@
 """How many requests a contact costs when the service is vague: `python benchmarks/requests_per_contact.py`.
 
-Whole runs against the sandbox in process, in virtual time. Prints requests per contact beside the target of the
-design, and ends with 1 if one is missed.
+Whole runs against the sandbox in process, in virtual time: the numbers are the same on every machine. Prints requests
+per contact beside the target of the design, and ends with 1 if one is missed. `--keep` writes the result to
+benchmarks/results/, with machine, date and versions.
 """
 
+import argparse
 import asyncio
 import functools
 import json
+import os
+import platform
 import random
 import sys
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -27,6 +33,7 @@ from syncengine.testing import FrameSource, MemoryJournal, MemoryStateStore, Tri
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
 CONTACTS = 3_000
+RESULT = Path(__file__).parent / "results" / "requests_per_contact.json"
 REFUSAL = {
     "error_stack": ['Not valid type for argument "contacts" in query "addContactToEmailList"'],
     "requestId": "1",
@@ -71,8 +78,26 @@ class _Refusing(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+def keep(rows: list[dict[str, object]]) -> None:
+    """Write what was measured, and where."""
+    content = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("syncengine", "polars", "httpx", "anyio")},
+        "contacts": CONTACTS,
+        "cases": rows,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Requests a contact costs when the service is vague.")
+    parser.add_argument("--keep", action="store_true", help=f"write {RESULT.name} to benchmarks/results/")
+    options = parser.parse_args()
     missed = 0
+    rows: list[dict[str, object]] = []
     print(f"{'case':<62}{'requests':>10}{'a contact':>12}{'target':>9}")
     for name, add, naming, exist, bad, target in CASES:
         behaviour = replace(Behaviour(), add=add, error_naming=naming)
@@ -81,7 +106,10 @@ def main() -> int:
         each = requests / CONTACTS
         fits = each <= target and report.confirmed[Op.ADD] + report.rejected == CONTACTS and report.unresolved == 0
         missed += not fits
+        rows.append({"case": name, "requests": requests, "a_contact": round(each, 4), "target": target, "met": fits})
         print(f"{name:<62}{requests:>10,}{each:>12.3f}{target:>9}{'' if fits else '  MISSED'}")
+    if options.keep:
+        keep(rows)
     return 1 if missed else 0
 
 
