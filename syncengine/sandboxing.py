@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import anyio
 
 from syncengine.sandbox.behaviour import Behaviour
 from syncengine.sandbox.faults import Fault, Html, Status, When
+from syncengine.sandbox.hooks import Hooks
 from syncengine.sandbox.sandbox import Sandbox
 from syncengine.sandbox.scenarios import described
 from syncengine.sandbox.serve import running
@@ -32,10 +33,14 @@ def serve(
     rate: float | None,
     list_ids: Sequence[str],
     tokens: Sequence[str],
+    hooks: Mapping[str, object],
     ready: Callable[[str, str], None],
 ) -> None:
-    """Serve until interrupted. Raises ValueError for an unknown scenario, OSError for a port that can't be had."""
-    sandbox = Sandbox(tokens=tokens)
+    """Serve until interrupted; `hooks` are settings of the sandbox's webhooks.
+
+    Raises ValueError for a scenario or setting that can't be, OSError for a port that can't be had.
+    """
+    sandbox = Sandbox(tokens=tokens, hooks=Hooks().changed(hooks))
     sandbox.play(scenario, {} if rate is None else {"rate": rate})
     for list_id in list_ids:
         sandbox.create_list(list_id, list_id)

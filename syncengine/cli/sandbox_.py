@@ -11,15 +11,31 @@ from syncengine.cli._render import answer, print_table, say
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second it takes before 429.")
 @click.option("--list-id", "list_ids", multiple=True, help="A list it holds besides the default one.")
 @click.option("--token", "tokens", multiple=True, help="A token it accepts besides sandbox-token.")
+@click.option("--webhook", metavar="URL", help="Post there who unsubscribes, is removed, complains, … on its page.")
+@click.option(
+    "--webhook-faults",
+    metavar="WHAT=N,…",
+    default="",
+    help="How badly: duplicate, drop and reorder are shares, delay is seconds, attempts a number.",
+)
 @click.option("--list", "show_list", is_flag=True, help="List the scenarios.")
 def command(
-    port: int, scenario: str, rate: float | None, list_ids: tuple[str, ...], tokens: tuple[str, ...], *, show_list: bool
+    port: int,
+    scenario: str,
+    rate: float | None,
+    list_ids: tuple[str, ...],
+    tokens: tuple[str, ...],
+    webhook: str | None,
+    webhook_faults: str,
+    *,
+    show_list: bool,
 ) -> int:
     """Serve a stand-in for the SmartSender API on this machine. Its lists can be looked at in a browser.
 
     \b
     syncengine sandbox --port 8787
     syncengine sandbox --scenario add-partial --rate 10
+    syncengine sandbox --webhook http://127.0.0.1:8788/hook/… --webhook-faults duplicate=0.5,delay=2
     """
     from syncengine import sandboxing  # noqa: PLC0415  # starlette and uvicorn are imported here
 
@@ -40,8 +56,12 @@ def command(
 
 Ctrl-C ends it; what it holds is gone then.""")
 
+    faults = (one.partition("=") for one in webhook_faults.split(",") if one.strip())
+    hooks = {name.strip(): value.strip() for name, _, value in faults} | ({"url": webhook} if webhook else {})
     try:
-        sandboxing.serve(port=port, scenario=scenario, rate=rate, list_ids=list_ids, tokens=tokens, ready=ready)
+        sandboxing.serve(
+            port=port, scenario=scenario, rate=rate, list_ids=list_ids, tokens=tokens, hooks=hooks, ready=ready
+        )
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     except OSError as error:

@@ -7,7 +7,7 @@ Written from the API's own page, and of nothing else of syncengine: client and s
     with running(sandbox) as url: ...                                                            # on a real port
 """
 
-from syncengine.sandbox.account import DEFAULT_KEY, DEFAULT_LIST, DEFAULT_TOKEN, Act, ContactEvent
+from syncengine.sandbox.account import DEFAULT_KEY, DEFAULT_LIST, DEFAULT_TOKEN, Act, ContactEvent, MessageEvent
 from syncengine.sandbox.addresses import Normalisation
 from syncengine.sandbox.api import ConnectionDroppedError
 from syncengine.sandbox.behaviour import (
@@ -50,6 +50,7 @@ from syncengine.sandbox.faults import (
     Truncate,
     When,
 )
+from syncengine.sandbox.hooks import Delivery, Hooks, Postman
 from syncengine.sandbox.instance import DEFAULT_INSTANCE_KEY
 from syncengine.sandbox.outbox import MessageAct
 from syncengine.sandbox.sandbox import Sandbox
@@ -74,6 +75,7 @@ __all__ = [
     "ContactList",
     "ContentType",
     "Delay",
+    "Delivery",
     "Drip",
     "Drop",
     "DuplicateApply",
@@ -85,14 +87,17 @@ __all__ = [
     "ExistingVariable",
     "Fault",
     "Hang",
+    "Hooks",
     "Html",
     "Ids",
     "LateApply",
     "ListInErrors",
     "MessageAct",
+    "MessageEvent",
     "Normalisation",
     "OmittedActive",
     "Overlap",
+    "Postman",
     "RawBody",
     "Redirect",
     "RemoveUnknown",

@@ -10,7 +10,7 @@ from syncengine.sandbox.contacts import OUTSIDE, ContactList
 from syncengine.sandbox.contract import VariableType
 from syncengine.sandbox.fields import Fields, as_text
 from syncengine.sandbox.instance import Instance
-from syncengine.sandbox.outbox import Message, Outbox
+from syncengine.sandbox.outbox import Message, MessageAct, Outbox
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  # public on purpose: it opens a server that holds nothing of value
 DEFAULT_KEY = "sandbox-key"
@@ -27,6 +27,19 @@ class Act(StrEnum):
 
 
 _EVENTS = {Act.SUBSCRIBE: "subscribed", Act.UNSUBSCRIBE: "unsubscribed", Act.REMOVE: "removed"}
+
+
+class MessageEvent(NamedTuple):
+    """What a webhook would tell of a mail. It names no list."""
+
+    event: str
+    email: str
+    datetime: int  #: Unix seconds
+    message_id: str
+
+    def as_json(self) -> dict[str, object]:
+        """The body of the page's "Message Callback Events"."""
+        return {"datetime": self.datetime, "event": self.event, "email": self.email, "id": self.message_id}
 
 
 class ContactEvent(NamedTuple):
@@ -71,7 +84,7 @@ class Account:
         self.outbox = Outbox()
         self.instance = Instance()
         self.epoch = 0.0
-        self.events: list[ContactEvent] = []
+        self.events: list[ContactEvent | MessageEvent] = []
         self.addresses = behaviour.addresses
         self._behaviour = behaviour
         self._lists_made = 0
@@ -134,6 +147,14 @@ class Account:
         else:
             contacts.set_active(contact, active=act is Act.SUBSCRIBE, request=OUTSIDE)
         event = ContactEvent(_EVENTS[act], contact.email, int(at), contact_id, list_id)
+        self.events.append(event)
+        return event
+
+    def react(self, email: str, act: MessageAct, message_id: str, *, at: float) -> MessageEvent:
+        """Something becomes of a mail to an address, at Unix time `at`. Whether lists take note of it the page does not
+        say: these do not.
+        """
+        event = MessageEvent(act.value, email, int(at), message_id)
         self.events.append(event)
         return event
 

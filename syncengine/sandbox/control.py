@@ -1,16 +1,17 @@
 """Control over HTTP, for a test or a person in another process: JSON under `/sandbox/`, without a token.
 
 GET     lists · lists/{id}/contacts?offset&limit&q · lists/{id}/history?email · behaviour · scenarios · faults
-        · log?after&limit · events · messages · stats
+        · log?after&limit · events · messages · webhooks · stats
 POST    lists {id, name} · lists/{id}/seed {contacts} · lists/{id}/contacts/{contact} {act} · tokens {token}
         · behaviour {scenario, …settings} · faults {what, …} or an array of them · messages/{id} {act}
-        · templates {id, variables} · reset
+        · templates {id, variables} · webhooks {url, duplicate, drop, reorder, delay, attempts} · reset
 DELETE  faults
 
 What cannot be done is answered with 400, or 404 for a list, contact or message there is not, and `{"error": …}`.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from itertools import islice
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +23,7 @@ from starlette.routing import Route
 from syncengine.sandbox.account import Act
 from syncengine.sandbox.contacts import Contact, ContactList
 from syncengine.sandbox.faults import Fault
-from syncengine.sandbox.outbox import Happening, Message, MessageAct
+from syncengine.sandbox.outbox import TOLD, Happening, Message, MessageAct
 from syncengine.sandbox.scenarios import described
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def control_routes(sandbox: "Sandbox") -> list[Route]:
         ("POST", "tokens", control.add_token),
         ("GET", "log", control.log),
         ("GET", "events", control.events),
+        ("GET", "webhooks", control.webhooks),
+        ("POST", "webhooks", control.set_webhooks),
         ("GET", "messages", control.messages),
         ("POST", "messages/{message_id}", control.happen),
         ("POST", "templates", control.add_template),
@@ -114,7 +117,11 @@ class _Control:
         contact_id = request.path_params["contact_id"]
         if contact_id not in contacts.contacts:
             raise _NotFoundError(f"no contact {contact_id!r} in list {contacts.id}")
-        act = _one_of(Act, _text(await _object(request), "act"))
+        name = _text(await _object(request), "act")
+        if name in TOLD:
+            email = contacts.contacts[contact_id].email
+            return self._sandbox.react(email, MessageAct(name)).as_json()
+        act = _one_of(Act, name)
         return self._sandbox.act(contacts.id, contact_id, act).as_json()
 
     async def behaviour(self, _: Request) -> object:
@@ -175,6 +182,14 @@ class _Control:
             raise ValueError("variables is an array of names")
         self._sandbox.account.templates[_text(body, "id")] = tuple(variables)
         return {"templates": len(self._sandbox.account.templates)}
+
+    async def webhooks(self, _: Request) -> object:
+        postman = self._sandbox.postman
+        return {**asdict(postman.hooks), "deliveries": [asdict(one) for one in postman.deliveries]}
+
+    async def set_webhooks(self, request: Request) -> object:
+        self._sandbox.hooks = self._sandbox.hooks.changed(await _object(request))
+        return asdict(self._sandbox.hooks)
 
     async def stats(self, _: Request) -> object:
         return self._sandbox.stats()

@@ -26,6 +26,10 @@ class MessageAct(StrEnum):
     REJECT = "reject"
 
 
+TOLD = tuple(act for act in MessageAct if act not in {MessageAct.SENT, MessageAct.DELIVERED})
+"""What webhooks tell of messages."""
+
+
 class Message(NamedTuple):
     """A mail that was sent. `template_id` is empty for one that came by /send, `list_id` likewise."""
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from syncengine.sandbox.account import DEFAULT_TOKEN, Act
 from syncengine.sandbox.contacts import Contact, ContactList
+from syncengine.sandbox.outbox import TOLD, MessageAct
 from syncengine.sandbox.scenarios import described
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _CONTACTS_A_PAGE = 50
 _REQUESTS_SHOWN = 20
+_DELIVERIES_SHOWN = 10
 _VARIABLES_SHOWN = 6  #: as columns of their own; a contact's others are behind a click
 _STATES = {"subscribed": True, "unsubscribed": False}
 
@@ -32,6 +34,7 @@ def page_routes(sandbox: "Sandbox") -> list[Route]:
         Route("/", pages.index, methods=["GET"]),
         Route("/lists/{list_id}", pages.contact_list, methods=["GET"]),
         Route("/lists/{list_id}/contacts/{contact_id}", pages.act, methods=["POST"]),
+        Route("/webhooks", pages.webhooks, methods=["POST"]),
         Route("/scenario", pages.scenario, methods=["POST"]),
         Route("/reset", pages.reset, methods=["POST"]),
     ]
@@ -77,6 +80,8 @@ class _Pages:
             faults=[fault.as_json() for fault in sandbox.faults],
             scenarios=described(),
             playing=sandbox.playing,
+            hooks=sandbox.hooks,
+            deliveries=list(sandbox.postman.deliveries)[: -_DELIVERIES_SHOWN - 1 : -1],
         )
 
     async def contact_list(self, request: Request) -> Response:
@@ -90,21 +95,32 @@ class _Pages:
             extract=extract,
             columns=list(contacts.variables)[:_VARIABLES_SHOWN],
             first=(view.page - 1) * _CONTACTS_A_PAGE + 1,
+            reactions=TOLD,
         )
 
     async def act(self, request: Request) -> Response:
         contacts = self._list(request)
         contact_id = request.path_params["contact_id"]
         act = (await _form(request)).get("act", "")
-        if act not in list(Act):
-            raise HTTPException(400, f"act is one of {', '.join(Act)}")
-        if contact_id in contacts.contacts:  # else somebody was faster, which the page will show
+        if act not in (*Act, *TOLD):
+            raise HTTPException(400, f"act is one of {', '.join((*Act, *TOLD))}")
+        contact = contacts.contacts.get(contact_id)  # None: somebody was faster, which the page will show
+        if contact is not None and act in TOLD:
+            self._sandbox.react(contact.email, MessageAct(act))
+        elif contact is not None:
             self._sandbox.act(contacts.id, contact_id, Act(act))
         return RedirectResponse(f"/lists/{contacts.id}{_view(request).query()}", 303)
 
     async def scenario(self, request: Request) -> Response:
         try:
             self._sandbox.play((await _form(request)).get("name", ""))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
+        return RedirectResponse("/", 303)
+
+    async def webhooks(self, request: Request) -> Response:
+        try:
+            self._sandbox.hooks = self._sandbox.hooks.changed(await _form(request, blanks=True))
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         return RedirectResponse("/", 303)
@@ -141,10 +157,10 @@ def _extract(contacts: ContactList, view: _View) -> _Extract:
     return _Extract(shown[:_CONTACTS_A_PAGE], len(shown) > _CONTACTS_A_PAGE, pages)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(request: Request, *, blanks: bool = False) -> dict[str, str]:
     """Starlette's own `form()` wants another package; these forms are the plain kind."""
     body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[-1] for name, values in parse_qs(body).items()}
+    return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=blanks).items()}
 
 
 def _page(template: str, **values: object) -> Response:

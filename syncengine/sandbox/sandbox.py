@@ -7,14 +7,15 @@ from email.utils import formatdate
 from random import Random
 from typing import TYPE_CHECKING
 
-from syncengine.sandbox.account import Account, Act, ContactEvent
+from syncengine.sandbox.account import Account, Act, ContactEvent, MessageEvent
 from syncengine.sandbox.api import Api
 from syncengine.sandbox.behaviour import Behaviour
 from syncengine.sandbox.contacts import ContactList
 from syncengine.sandbox.faults import Fault, FaultScript
+from syncengine.sandbox.hooks import Hooks, Postman
 from syncengine.sandbox.limits import Limits
 from syncengine.sandbox.looking import looking_app
-from syncengine.sandbox.outbox import Message, MessageAct
+from syncengine.sandbox.outbox import TOLD, Message, MessageAct
 from syncengine.sandbox.scenarios import scenario, scenario_of
 from syncengine.sandbox.watch import Overlap, Request, Watch
 
@@ -43,6 +44,7 @@ class Sandbox:
     app       for a server, or for httpx.ASGITransport
     account   lists, tokens, templates, messages, events
     watch     the log and what follows from it
+    postman   posts events to the webhook, where `hooks` name one
     faults    the script: `sandbox.faults.add(Fault(what=Status(503)))`
     hang_up   set by whoever serves: closes the connection of a request, and says whether it could. Without it (in
               process) a request that is to be hung up on raises ConnectionDroppedError out of the app
@@ -57,6 +59,7 @@ class Sandbox:
         clock: Callable[[], float] = loop_time,
         epoch: float = EPOCH,
         tokens: Iterable[str] = (),
+        hooks: Hooks | None = None,
     ) -> None:
         self.clock = clock
         self.epoch = epoch
@@ -65,6 +68,7 @@ class Sandbox:
         self._faults_at_start = tuple(faults)
         self._seed = seed
         self._tokens = tuple(tokens)
+        self._hooks_at_start = hooks or Hooks()
         self._afterwards: set[asyncio.Task[None]] = set()
         self.reset()
         self.app = Api(self, lambda: looking_app(self))  # most sandboxes are never looked at
@@ -79,6 +83,7 @@ class Sandbox:
         self.faults = FaultScript(self._faults_at_start)
         self.limits = Limits()
         self.watch = Watch()
+        self.postman = Postman(Random(self._seed), self._hooks_at_start)  # noqa: S311  # as repeatable, and apart
 
     @property
     def lists(self) -> dict[str, ContactList]:
@@ -132,12 +137,32 @@ class Sandbox:
         return self.account.seed(list_id, contacts)
 
     def act(self, list_id: str, contact_id: str, act: Act) -> ContactEvent:
-        """A person or the operator does something to a contact; see `Account.act`."""
-        return self.account.act(list_id, contact_id, act, at=self.epoch + self.clock())
+        """A person or the operator does something to a contact; see `Account.act`. The webhook tells."""
+        event = self.account.act(list_id, contact_id, act, at=self.epoch + self.clock())
+        self.postman.post(event.as_json())
+        return event
+
+    def react(self, email: str, act: MessageAct, message_id: str = "") -> MessageEvent:
+        """Something becomes of a mail to an address; see `Account.react`. The webhook tells."""
+        event = self.account.react(email, act, message_id or f"{0xA11:024x}", at=self.epoch + self.clock())
+        self.postman.post(event.as_json())
+        return event
+
+    @property
+    def hooks(self) -> Hooks:
+        """Where events are posted; may be set."""
+        return self.postman.hooks
+
+    @hooks.setter
+    def hooks(self, hooks: Hooks) -> None:
+        self.postman.hooks = hooks
 
     def happen(self, message_id: str, act: MessageAct) -> Message:
-        """The recipient of a message, or their server, does something; raises KeyError for an unknown message."""
-        return self.account.outbox.happen(message_id, act, at=self.clock())
+        """The recipient of a message, or their server, does something, and the webhook tells. Raises KeyError."""
+        message = self.account.outbox.happen(message_id, act, at=self.clock())
+        if act in TOLD:
+            self.react(message.email, act, message_id)
+        return message
 
     def stats(self) -> dict[str, object]:
         """Totals, in JSON values."""
