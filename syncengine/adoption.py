@@ -81,7 +81,7 @@ def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], no
     frames = [frame for chunk in source.chunks() if not (frame := _read(chunk, source, mapping, result)).is_empty()]
     rows = pl.concat([_NOBODY, *frames]).unique(ADDRESS, keep="last", maintain_order=True)
     state = session.state(job)
-    hear(session.listening(job), state, job.name, now)  # what is in the inbox is older than what is adopted now
+    hear(session.listening(job.list_id), state, job.name, now)  # what is in the inbox is older than what is adopted now
     rows = _keyed(rows, _id_variable(job), _known_keys(session, job, rows))
     upserts = rows.with_columns(pl.lit(ORIGIN_ADOPTED).alias(ORIGIN), pl.lit(now).alias(CONFIRMED_AT)).select(
         pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items()

@@ -142,10 +142,10 @@ class Session:
         account = self.workshop.loaded.config.account
         return StateStore(self.connection, self.workshop.state_folder, job.list_id, account.url)
 
-    def listening(self, job: Job) -> Listening:
-        """Who left the job's list, as far as webhooks told."""
-        desk = InboxNews(hook_folder(self.workshop.state_folder), job.list_id)
-        return Listening(desk, ConsentBook(self.connection, job.list_id))
+    def listening(self, list_id: str) -> Listening:
+        """Who left the list, as far as webhooks told."""
+        desk = InboxNews(hook_folder(self.workshop.state_folder), list_id)
+        return Listening(desk, ConsentBook(self.connection, list_id))
 
     def understand(self, job: Job) -> Understood:
         """The job's source and what its columns mean; the names it chooses are kept."""
@@ -343,7 +343,7 @@ async def sync_job(
         lambda prepared: logs.begin(prepared) and screen.approve(_view(session, job, prepared)),
         observe,
         service=account.url,
-        listening=session.listening(job),
+        listening=session.listening(job.list_id),
     )
     try:
         ended = await sync(parts, fresh=fresh, given=given)
@@ -452,7 +452,7 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         understood = replace(understood, source=FirstRows(understood.source, limit))
         anything = Bound(share=1.0)
         terms = replace(terms, on_missing=OnMissing.KEEP, guards=Guards(anything, anything, anything))
-    left = hear(session.listening(job), session.state(job), job.name, datetime.now(UTC))
+    left = hear(session.listening(job.list_id), session.state(job), job.name, datetime.now(UTC))
     destination = SmartSenderV2(_no_door(session.workshop.loaded.config.account.url), job.list_id)
     prepared = draw_up(
         terms,

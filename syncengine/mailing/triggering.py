@@ -42,6 +42,7 @@ from syncengine.mailing.record import Mailed, Mailing, MailRecord
 from syncengine.result_files import write_rows
 from syncengine.state import StateStore
 from syncengine.stopping import StopSwitch, stopped_by_signals
+from syncengine.uptake import record_news
 
 _RESULTS: Final = ("key", "email", "outcome", "message_id", "text", "at")
 DOUBTS_IN_A_ROW: Final = 5  #: unknown outcomes without a usable answer between them that stop a mailing
@@ -119,6 +120,7 @@ def plan_mailing(session: Session, order: Order, recipients: Recipients) -> Plan
     tags("tags", order.tags)
     record = _record(session, order)
     now = datetime.now(UTC)
+    record_news(session.listening(order.list_id), now)  # who left since the last sync gets no mail either
     mailing = record.find(order.template_id, recipients.digest, again=order.again)
     if mailing is None:
         mailing = Mailing(new_run_id(), order.list_id, order.template_id, order.again, resumed=False)

@@ -279,3 +279,12 @@ def test_a_file_that_is_no_log_is_told(synced: "Project", content: str) -> None:
 
     assert ran.code == 2
     assert "error[replay-unreadable]" in ran.err
+
+
+def test_who_left_since_the_last_sync_is_not_mailed(synced: "Project", inbox: Inbox) -> None:
+    inbox.take("unsubscribed", "user3@example.com")
+
+    ran = synced.run("mail", "trigger", "5537ab2a08d241dc69326b20", "--to", "user3@example.com", "--json")
+
+    assert (ran.json["held"], ran.json["sent"]) == (1, 0)
+    assert not [call for call in synced.sandbox.log if "mailer" in str(call)]
