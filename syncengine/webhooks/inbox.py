@@ -1,9 +1,9 @@
 """The file webhook events are kept in: written by the receiver, read by everybody else.
 
-A file of its own and not a table of the ledger. In one file a receiver's commit and a sync's would wait for each
-other's fsync, a large fold would hold up answers that must leave within 1.5 s, and a process that listens to the
-internet would have to hold the only memory of the lists open for writing. Measured (`benchmarks/webhooks.py`): while a
-sync folds for 5 s, the slowest answer takes 5 s from a shared file, and as long as ever from a file of its own.
+A file of its own and not a table of the ledger. SQLite has one writer a file: in one file a receiver's commit and a
+sync's would wait for each other's fsync, and a large fold would hold up answers that must leave within 1.5 s. A process
+that listens to the internet would have to hold the only memory of the lists open for writing. Here the receiver writes,
+a sync reads, and in WAL mode readers and the writer do not wait for each other.
 
 What has been taken up is noted by the reader, in the ledger, together with what follows from it. Rows stay as the
 audit trail; those that take no consent away are dropped after `KEPT_DAYS`.
