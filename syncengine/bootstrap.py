@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
+import polars as pl
 
 from syncengine.anchor import Ledger
 from syncengine.config.loading import Loaded
@@ -158,10 +159,24 @@ class Session:
         return understood
 
 
+def _refuse_odd_path(folder: Path) -> None:
+    """Raises ConfigError for a path that is no text: polars can't write there."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            "the state can't be kept in a folder whose name is not UTF-8",
+            why=str(folder).encode("utf-8", "backslashreplace").decode(),
+            fix='rename it, or name another: [state] path = "/var/lib/syncengine"',
+            code="state-path",
+        ) from error
+
+
 @contextlib.contextmanager
 def open_session(workshop: Workshop, *, wait_lock: float = 0.0, doing: str = "sync") -> Iterator[Session]:
     """Lock the state directory and open it. Raises LockError, StateError."""
     folder = workshop.state_folder
+    _refuse_odd_path(folder)
     try:
         with locked(folder, wait=wait_lock, doing=doing), contextlib.closing(open_ledger(folder)) as connection:
             yield Session(workshop, connection)
@@ -257,6 +272,8 @@ async def _run_jobs(
                     back_up(session.connection, session.workshop.state_folder / BACKUP)
             except SyncEngineError as error:
                 end = JobEnd(job.name, None, error)
+            except (OSError, pl.exceptions.ComputeError) as error:
+                end = JobEnd(job.name, None, _trouble_with_the_disk(session.workshop.state_folder, error))
             screen.ended(end)
             ends.append(end)
             if stop.requested or _is_everybodys(end.problem):
@@ -270,6 +287,19 @@ def _is_everybodys(problem: SyncEngineError | None) -> bool:
     if isinstance(problem, RefusedError):
         return problem.code != "list-refused"
     return isinstance(problem, StateError)
+
+
+def _trouble_with_the_disk(folder: Path, error: Exception) -> StateError:
+    """The error to tell where a file of the run can't be written or read. Raises what is none: a bug of ours."""
+    if not isinstance(error, OSError) and "(os error " not in str(error):  # so polars says it
+        raise error
+    return StateError(
+        f"{folder}: a file of the run can't be written or read",
+        why=str(error),
+        fix="make room on the disk, and run the same command again: it goes on where this run stopped",
+        code="state-write",
+        sent="what was confirmed before this is recorded; what was in flight is sent again",
+    )
 
 
 @contextlib.asynccontextmanager

@@ -11,11 +11,9 @@ import polars as pl
 
 from syncengine.frames import ADDRESS, BATCH, CONTACT, FINGERPRINT, KEY
 from syncengine.frozen import FrozenPlan, Wave
-from syncengine.model import Op
+from syncengine.model import GRACE, Op
 from syncengine.normalise.addresses import address_key
 from syncengine.ports import Journal
-
-GRACE: Final = 120.0  #: seconds during which a request that was given up may still be applied by the service
 
 NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NewType
 
+GRACE: Final = 120.0
+"""Seconds during which a request that was given up may still be applied by the service."""
+
 ContactKey = NewType("ContactKey", str)
 """What identifies a contact: its normalised address, or the cell of an id column."""
 

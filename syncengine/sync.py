@@ -34,8 +34,8 @@ from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineE
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
 from syncengine.frozen import open_plan
-from syncengine.late_requests import GRACE, wait_for_renames
-from syncengine.model import Op, Outcome, Variable
+from syncengine.late_requests import wait_for_renames
+from syncengine.model import GRACE, Op, Outcome, Variable
 from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
     ERRORS_FILE,

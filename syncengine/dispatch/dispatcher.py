@@ -33,7 +33,7 @@ from syncengine.events import (
     WaveBegan,
 )
 from syncengine.frames import BATCH, CONTACT, EMAIL, KEY, ROW, VARIABLES
-from syncengine.model import Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
+from syncengine.model import GRACE, Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
 from syncengine.ports import Batch, Destination, Done, Intended
 from syncengine.settlement import Ask, Circumstances, Settled, Terms, settle
 
@@ -141,7 +141,7 @@ class Dispatcher:
         return True
 
     async def _wave(self, work: Work) -> bool:
-        wait = work.not_before - self.wall_clock()
+        wait = min(work.not_before - self.wall_clock(), GRACE)  # more, and the clock on the wall was set back
         if wait > 0:
             self.observe(WaitingForLateRequests(work.op, work.contacts, wait))
             await self.stop.sleep(wait)

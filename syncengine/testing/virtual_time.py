@@ -8,6 +8,7 @@ Worker threads do not belong here: while one works, the clock would run away.
 """
 
 import asyncio
+import heapq
 
 TICK = 1e-6  #: seconds each turn of the loop costs: a clock that stands still makes aiolimiter spin for ever
 
@@ -24,6 +25,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         self._virtual_now += TICK
+        self._drop_cancelled()
         if not self._ready and self._scheduled:  # type: ignore[attr-defined]  # asyncio's own queues
             self._virtual_now = max(self._virtual_now, self._scheduled[0].when())  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]
+
+    def _drop_cancelled(self) -> None:
+        """Asyncio drops them too, but only after we have looked when the next timer is: it would wait in earnest."""
+        timers = self._scheduled  # type: ignore[attr-defined]
+        while timers and timers[0].cancelled():
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            heapq.heappop(timers)._scheduled = False  # noqa: SLF001

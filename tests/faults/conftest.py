@@ -197,11 +197,9 @@ class Site:
         out, err = process.communicate(timeout=120)
         return Ran(process.returncode, out, err)
 
-    def start_until(self, wanted: Callable[[], bool], *words: str, **options: Any) -> "subprocess.Popen[str]":
-        """The program, started and waited for until something is so."""
-        process = self.start(*words, **options)
+    def until(self, wanted: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+        """Return when it is so; the process must be alive till then."""
         until(wanted, process)
-        return process
 
     def errors(self, report: Any) -> list[dict[str, str]]:
         with (self.folder / report["paths"]["errors"]).open(encoding="utf-8", newline="") as file:

@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 from syncengine.destinations._answers import read_answer
-from syncengine.destinations._http import MAX_BODY, Door, Reply
+from syncengine.destinations._http import MAX_BODY, Door, Reply, tls_context
 from syncengine.model import Accepted, Call, Fatal, NoAnswer
 from syncengine.testing.raw_server import Line, answering, header, http, raw_server
 
@@ -396,12 +396,14 @@ def authority() -> Tls:
 
 
 @pytest.fixture
-def tls(authority: Tls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tls:
+def tls(authority: Tls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Tls]:
     """The client trusts the root, as it trusts whatever the system does."""
     path = tmp_path / "roots.pem"
     authority.root.cert_pem.write_to_path(str(path))
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    return authority
+    tls_context.cache_clear()
+    yield authority
+    tls_context.cache_clear()
 
 
 @pytest.mark.parametrize("fault", ["other_name", "expired", "stranger", "old"])
