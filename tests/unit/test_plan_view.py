@@ -52,6 +52,7 @@ def prepared(folder: Path, changes: Sequence[Change] = (), **facts: Any) -> Prep
             "warnings": ["odd line ends"],
         },
         rules="",
+        terms="",
         mapping_json="{}",
     )
 
