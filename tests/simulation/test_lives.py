@@ -8,7 +8,7 @@ import pytest
 
 from syncengine.simulation import Verdict, simulate
 
-SEEDS = 400
+SEEDS = 40  # benchmarks/simulate.py runs as many as there is time for
 SHARE = 40  #: seeds a test, so that the workers of a test run share them out
 
 
