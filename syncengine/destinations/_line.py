@@ -1,8 +1,8 @@
 """One connection to one host as an httpx transport: what httpx and h11 do, without httpx's pool.
 
 Stock httpx takes 0.6 ms of CPU a request with one client for each request in flight, the door over this takes 0.2
-(measured with 16 connections on a loopback port, uvloop). The HTTP is h11's, which httpx uses too: strict, and it tells what
-came behind an answer. Kept here:
+(measured with 16 connections on a loopback port, uvloop). The HTTP is h11's, which httpx uses too: strict, and it
+tells what came behind an answer. Kept here:
 
  - what happens before the connection stands (and TLS with it) is a ConnectError or ConnectTimeout, whatever happens
    later is another error: only the former mean that nothing was sent;
