@@ -85,11 +85,11 @@ def test_promise_3_an_answer_that_does_not_attribute_success_confirms_nobody(mak
 def test_promise_4_no_contact_is_ever_in_two_requests_at_once(make: "Make") -> None:
     lost = Fault(what=Drop(), when=When.AFTER_APPLY, times=None, probability=0.2)
     world = make(behaviour=Behaviour(latency=0.2, jitter=0.3), faults=(lost,), key="id", mode=Mode.MIRROR)
-    rows = [{**one, "id": str(number)} for number, one in enumerate(people(900))]
+    rows = [{**one, "id": str(number)} for number, one in enumerate(people(250))]
     world.sync(rows)
     moved = [{**one, "email": f"user{number + 1}@example.com"} for number, one in enumerate(rows)]
 
-    report = world.sync(moved[:20] + moved[30:]).report
+    report = world.sync(moved[:20] + moved[235:]).report
 
     assert world.sandbox.watch.peak_in_flight > 1
     assert report.planned[Op.RENAME] > 0
