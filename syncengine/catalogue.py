@@ -227,6 +227,12 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     _unresolved("no-answer", "the service gave no usable answer for this contact", "run the sync again", again=True),
     _unresolved(
+        "rename-waits",
+        "the address is that of another contact, who was to move away from it first and could not",
+        "look at that one with: syncengine errors; the next sync tries both again",
+        again=True,
+    ),
+    _unresolved(
         "contradictory",
         "the service said both that the contact exists and that it does not",
         "look at the contact on the list's page; then: syncengine retry",

@@ -27,6 +27,7 @@ from syncengine.frames import (
     KEY,
     KEY_HASH,
     KNOWN,
+    KNOWN_FINGERPRINT,
     LEFT_SOURCE,
     LEVEL,
     NAME,
@@ -48,7 +49,6 @@ from syncengine.normalise.rows import fingerprint
 from syncengine.wire import json_string, variable_json
 
 SAME = "same"
-KNOWN_FINGERPRINT = "known_fingerprint"
 CHANGE_COLUMNS = (
     ORDINAL,
     ROW,

@@ -48,6 +48,7 @@ FIELDS: Final = "fields"
 LEVEL: Final = "level"
 REPLACES: Final = "replaces"
 NOT_BEFORE: Final = "not_before"
+KNOWN_FINGERPRINT: Final = "known_fingerprint"  #: of the contact in the snapshot, with a CHANGE of it
 FRAGMENT: Final = "fragment"
 BATCH: Final = "batch"
 POSITION: Final = "position"

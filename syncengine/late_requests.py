@@ -9,9 +9,10 @@ from typing import Final
 
 import polars as pl
 
-from syncengine.frames import ADDRESS, BATCH, CONTACT, FINGERPRINT, KEY
+from syncengine.fold import VERDICT_SCHEMA, with_positions
+from syncengine.frames import ADDRESS, BATCH, CONTACT, FINGERPRINT, KEY, POSITION
 from syncengine.frozen import FrozenPlan, Wave
-from syncengine.model import GRACE, Op
+from syncengine.model import GRACE, Op, Outcome
 from syncengine.normalise.addresses import address_key
 from syncengine.ports import Journal
 
@@ -26,6 +27,22 @@ def doubts_of(rows: pl.DataFrame, given_up: Mapping[int, float | None], now: dat
     ends = [(now.timestamp() if since is None else since) + GRACE for since in given_up.values()]
     until = pl.DataFrame({BATCH: list(given_up), "until": ends}, schema={BATCH: pl.UInt32, "until": pl.Float64})
     return rows.join(until, on=BATCH, how="inner").select(KEY, FINGERPRINT, "until")
+
+
+def still_occupied(plan: FrozenPlan, wave: Wave, journal: Journal, run: str) -> frozenset[str]:
+    """Addresses (normal form) that renames before `wave` were to free, and did not as far as is known."""
+    renames = [one for one in plan.waves if one.op is Op.RENAME and one.first_batch < wave.first_batch]
+    if not renames or wave.op not in {Op.RENAME, Op.ADD}:
+        return frozenset()
+    verdicts = pl.DataFrame(list(journal.verdicts(run)), schema=VERDICT_SCHEMA, orient="row")
+    stayed = verdicts.filter(pl.col("outcome") != Outcome.CONFIRMED.value)
+    occupied: set[str] = set()
+    for rename in renames:
+        mine = stayed.filter(pl.col(BATCH).is_between(rename.first_batch, rename.first_batch + rename.batches - 1))
+        for rows in plan.slices(rename) if mine.height else ():
+            here = with_positions(rows).join(mine, on=[BATCH, POSITION], how="semi")
+            occupied |= {address_key(contact) for contact in here[CONTACT]}
+    return frozenset(occupied)
 
 
 def wait_for_renames(plan: FrozenPlan, wave: Wave, journal: Journal, run: str) -> float:

@@ -34,7 +34,7 @@ from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineE
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
 from syncengine.frozen import open_plan
-from syncengine.late_requests import wait_for_renames
+from syncengine.late_requests import still_occupied, wait_for_renames
 from syncengine.model import GRACE, Op, Outcome, Variable
 from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
@@ -320,7 +320,8 @@ class _Work:
                 slices = self.prepared.plan.slices(wave, without=settled)
                 late = wait_for_renames(self.prepared.plan, wave, self.parts.journal, self.prepared.run)
                 not_before = max(wave.not_before, late)
-                yield Work(wave.op, wave.known, not_before, wave.contacts, contacts_done, slices)
+                occupied = still_occupied(self.prepared.plan, wave, self.parts.journal, self.prepared.run)
+                yield Work(wave.op, wave.known, not_before, wave.contacts, contacts_done, slices, occupied)
 
     def _record(self, entries: Sequence[Entry]) -> None:
         listening = self.parts.listening

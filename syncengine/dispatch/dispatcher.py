@@ -21,6 +21,7 @@ from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, may_arrive_late, overloaded
 from syncengine.dispatch.terms import Experience, first_form, on_exists, terms_for
+from syncengine.dispatch.waiting import waiting
 from syncengine.dispatch.watch import Watch
 from syncengine.errors import RefusedError, SyncEngineError
 from syncengine.events import (
@@ -32,7 +33,7 @@ from syncengine.events import (
     WaitingForLateRequests,
     WaveBegan,
 )
-from syncengine.frames import BATCH, CONTACT, EMAIL, KEY, ROW, VARIABLES
+from syncengine.frames import BATCH, CONTACT, EMAIL, IN_DOUBT, KEY, KNOWN_FINGERPRINT, ROW, VARIABLES
 from syncengine.model import GRACE, Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
 from syncengine.ports import Batch, Destination, Done, Intended
 from syncengine.settlement import Ask, Circumstances, Settled, Terms, settle
@@ -55,7 +56,8 @@ class Stop(Protocol):
 class Work:
     """A wave as far as it is still to be done. `slices` are plan rows with `batch`, whole batches, in order.
 
-    Nothing of it leaves before `not_before` (Unix seconds).
+    Nothing of it leaves before `not_before` (Unix seconds). `occupied` are addresses that were to become free for it,
+    and did not.
     """
 
     op: Op
@@ -64,6 +66,7 @@ class Work:
     contacts: int
     done: int
     slices: Iterable[pl.DataFrame]
+    occupied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Dispatcher:
     experience: Experience = field(default_factory=Experience)
     begun_before: Collection[int] = frozenset()  #: batches an earlier process began to send and did not settle
     watch: Watch | None = None  #: who leaves meanwhile; None: nobody tells
+    occupied: frozenset[str] = frozenset()
     in_flight: int = 0
     retries: int = 0
 
@@ -141,6 +145,7 @@ class Dispatcher:
         return True
 
     async def _wave(self, work: Work) -> bool:
+        self.occupied = work.occupied
         wait = min(work.not_before - self.wall_clock(), GRACE)  # more, and the clock on the wall was set back
         if wait > 0:
             self.observe(WaitingForLateRequests(work.op, work.contacts, wait))
@@ -215,7 +220,7 @@ class Dispatcher:
             consent=self.rules.consent,
             experience=self.experience,
         )
-        withheld = {} if self.watch is None else self.watch.withheld(batch)
+        withheld = waiting(batch.contacts, self.occupied) | ({} if self.watch is None else self.watch.withheld(batch))
         in_doubt = False
         try:
             settled, in_doubt = await self._decide(batch, terms, withheld)
@@ -359,7 +364,10 @@ def _circumstances(batch: Batch, lost: _Lost) -> Circumstances:
         named = f'{{"name":{json.dumps(variable)},'
         return set(batch.contacts[VARIABLES].str.contains(named, literal=True).arg_true().to_list())
 
-    return Circumstances(addresses, carriers, lambda: lost.attempts)
+    def doubted() -> set[int]:
+        return set((batch.contacts[KNOWN_FINGERPRINT] == IN_DOUBT).arg_true().to_list())
+
+    return Circumstances(addresses, carriers, lambda: lost.attempts, doubted)
 
 
 def _readings(answer: Answer) -> list[Reading]:

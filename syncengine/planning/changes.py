@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import polars_hash  # noqa: F401  # registers the namespace `chash`
 
-from syncengine.diff import KNOWN_FINGERPRINT, SAME, departures, diff
+from syncengine.diff import SAME, departures, diff
 from syncengine.duplicates import resolve_duplicates
 from syncengine.frames import (
     ACTIVE,
@@ -19,6 +19,7 @@ from syncengine.frames import (
     KEY,
     KEY_HASH,
     KNOWN,
+    KNOWN_FINGERPRINT,
     NOT_BEFORE,
     OP,
     REASON,

@@ -86,12 +86,14 @@ def _none_lost() -> int:
 class Circumstances:
     """What an error may refer to: the addresses of each contact, and who carries a variable. Built on demand.
 
-    `lost` counts the attempts of this batch that may have been carried out without an answer that reached us.
+    `lost` counts the attempts of this batch that may have been carried out without an answer that reached us; `doubted`
+    are positions of contacts of which that holds since an earlier run.
     """
 
     addresses: Callable[[], Sequence[tuple[str, ...]]]
     carriers: Callable[[str], Collection[int]]
     lost: Callable[[], int] = _none_lost
+    doubted: Callable[[], Collection[int]] = frozenset
 
 
 Settlement = Generator[Ask, Answer, Settled]

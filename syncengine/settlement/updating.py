@@ -148,7 +148,7 @@ def _judge(case: Case, position: int, complaint: Complaint, call: Call) -> None:
 def _treat_missing(case: Case, position: int, complaint: Complaint, call: Call) -> None:
     if case.terms.op is Op.UNSUBSCRIBE:
         case.decide(position, GONE)
-    elif call is Call.RENAME and (case.terms.may_add or case.about.lost()):
+    elif call is Call.RENAME and (case.terms.may_add or case.about.lost() or position in case.about.doubted()):
         case.to_update.add(position)  # renamed before and the answer lost, or gone: its new address tells
     elif position in case.told_exists:
         case.unresolved(position, "contradictory", complaint.text)

@@ -1,0 +1,86 @@
+"""Renames that fail: nobody takes the place of a contact who has not left it, and nobody becomes two or one."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from syncengine.model import Consent, Op
+from syncengine.sandbox.account import Act
+from syncengine.sandbox.behaviour import Behaviour, RenameOrder
+from syncengine.sandbox.faults import Drop, Fault, When
+from syncengine.sync import Pace
+
+if TYPE_CHECKING:
+    from conftest import Make, Row, World
+
+
+def crm(**addresses: str) -> list["Row"]:
+    """id → address."""
+    return [
+        {"id": key, "email": f"{address}@example.com", "active": "yes", "name": key}
+        for key, address in addresses.items()
+    ]
+
+
+def on_list(world: "World") -> dict[str, str]:
+    """Address → name of the contact who has it."""
+    return {one.email.removesuffix("@example.com"): one.name for one in world.contacts.contacts.values()}
+
+
+@pytest.mark.parametrize("order", RenameOrder)
+def test_who_wants_an_address_that_did_not_become_free_waits_for_it(make: "Make", order: RenameOrder) -> None:
+    """`c` is a stranger's: y can't move there, so x can't take the place of y, and the newcomer not that of x."""
+    world = make(behaviour=Behaviour(rename_order=order), key="id")
+    world.sync(crm(x="a", y="b"))
+    world.seed({"email": "c@example.com", "name": "stranger"})
+
+    ended = world.sync(crm(x="b", y="c", new="a"))
+
+    assert on_list(world) == {"a": "x", "b": "y", "c": "stranger"}
+    assert (ended.report.rejected, ended.report.unresolved) == (1, 2)
+    assert world.told(ended, "unresolved") == {"x", "new"}
+
+    world.sandbox.act(world.contacts.id, world.holds("c@example.com").id, Act.REMOVE)
+    world.state.drop_refusals()
+    report = world.sync(list(reversed(crm(x="b", y="c", new="a")))).report
+    assert (report.confirmed[Op.RENAME], report.confirmed[Op.ADD]) == (2, 1)
+    assert on_list(world) == {"a": "new", "b": "x", "c": "y"}
+
+
+def test_an_address_that_became_free_for_one_is_taken_though_another_waits(make: "Make") -> None:
+    world = make(key="id")
+    world.sync(crm(x="a", y="b", z="d"))
+    world.seed({"email": "c@example.com", "name": "stranger"})
+
+    report = world.sync(crm(x="b", y="c", z="e", new="d")).report
+
+    assert (report.confirmed[Op.RENAME], report.confirmed[Op.ADD]) == (1, 1)
+    assert on_list(world) == {"a": "x", "b": "y", "c": "stranger", "e": "z", "d": "new"}
+
+
+@pytest.mark.parametrize("consent", Consent)
+def test_a_rename_whose_answer_was_lost_with_its_plan_makes_one_contact(make: "Make", consent: Consent) -> None:
+    """Carried out, not answered, and the plan dropped: the next one finds nobody at the old address."""
+    world = make(key="id", consent=consent)
+    world.sync(crm(x="a", y="b"))
+    world.sandbox.faults.add(Fault(what=Drop(), when=When.AFTER_APPLY, times=1))
+    world.sync(crm(x="new", y="b"), pace=Pace(concurrency=1, max_requests=1))
+    assert on_list(world) == {"new": "x", "b": "y"}
+
+    report = world.sync(crm(x="new", y="b"), fresh=True).report
+
+    assert (report.confirmed[Op.RENAME], report.rejected, on_list(world)) == (1, 0, {"new": "x", "b": "y"})
+    world.assert_sound(report, 2)
+
+
+def test_under_keep_a_stranger_at_the_new_address_is_not_subscribed(make: "Make") -> None:
+    world = make(key="id", consent=Consent.KEEP)
+    world.sync(crm(x="a"))
+    world.sandbox.act(world.contacts.id, world.holds("a@example.com").id, Act.REMOVE)
+    world.seed({"email": "new@example.com", "name": "stranger", "active": False})
+
+    report = world.sync(crm(x="new")).report
+
+    assert (report.rejected, world.holds("new@example.com").active, world.holds("new@example.com").name) == (
+        1, False, "stranger",
+    )  # fmt: skip
