@@ -155,5 +155,5 @@ def test_a_code_that_a_text_gives_a_contact_is_explained(code: str) -> None:
 def test_only_what_nobody_could_tell_is_sent_again_unasked() -> None:
     again = [code for code in BY_CODE if sent_again(code)]
 
-    assert again == ["unattributable", "no-answer"]
+    assert again == ["unattributable", "no-answer", "rename-waits"]
     assert not sent_again("never-heard-of")
