@@ -78,5 +78,5 @@ def told_exodus(people: int, contacts: int, at: float) -> str:
     share = f" ({people / contacts:.0%} of the list)" if contacts else ""
     return (
         f"{people:,} people{share} left within 10 minutes, until {when} UTC: if that was not them but somebody who "
-        "knows the path: syncengine webhooks rotate; the way back is syncengine state adopt EXPORT.csv"
+        f"knows the path: syncengine webhooks rotate, and syncengine webhooks undo --since {when.replace(' ', 'T')}"
     )

@@ -5,6 +5,7 @@ Neither polars nor httpx is needed to look at the inbox.
 
 import contextlib
 import functools
+import json
 import signal
 import sqlite3
 import sys
@@ -19,16 +20,19 @@ import anyio
 import anyio.to_thread
 
 from syncengine.config.loading import Loaded
+from syncengine.durable import write_durably
 from syncengine.errors import ConfigError, StateError
-from syncengine.keyed import contact_key_of
-from syncengine.ledger import read_ledger
+from syncengine.keyed import contact_id, contact_key_of
+from syncengine.ledger import open_ledger, read_ledger
 from syncengine.overview import hook_progress
 from syncengine.webhooks import secret_path
 from syncengine.webhooks.description import openapi
 from syncengine.webhooks.folder import hook_folder
 from syncengine.webhooks.inbox import Arrival, Inbox, Tally, open_inbox, read_inbox
+from syncengine.webhooks.limits import ALARM_LEAST
 from syncengine.webhooks.replay import read_file
 
+ALARM_SHOWN: Final = 7 * 86_400  #: seconds for which `status` shows that too many left at once
 EVENTS_A_COMMIT: Final = 1_000  #: of a file; a receiver that runs gets its turn in between
 
 
@@ -143,6 +147,55 @@ def replay(loaded: Loaded, file: Path) -> Imported:
     return Imported(new, len(found.events) - new, found.strange, found.faulty, found.faults)
 
 
+def find_recent(loaded: Loaded, since: datetime) -> dict[str, list[str]]:
+    """Who left by webhooks that came at `since` or later, and by none before: list → addresses in normal form."""
+    from syncengine.normalise.addresses import address_key  # noqa: PLC0415  # imports polars
+
+    found: dict[str, list[str]] = {}
+    with reading(hook_folder(state_folder(loaded))) as inbox:
+        for list_id in our_lists(loaded):
+            events = inbox.departures(list_id, after=0) if inbox is not None else []
+            before = {address_key(one.address) for one in events if one.received_at < since.timestamp()}
+            recent = {address_key(one.address) for one in events if one.received_at >= since.timestamp()}
+            found[list_id] = sorted(recent - before)
+    return found
+
+
+def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime) -> int:
+    """Take it that these people never left; gives how many were off. The inbox keeps the events, and a line in
+    `webhooks/undone.jsonl` says who was lifted, as keyed ids. Raises LockError, StateError.
+    """
+    from syncengine.lock import locked  # noqa: PLC0415
+    from syncengine.news import InboxNews  # noqa: PLC0415
+    from syncengine.state import ConsentBook  # noqa: PLC0415  # polars
+    from syncengine.uptake import Listening, record_news  # noqa: PLC0415
+
+    state = state_folder(loaded)
+    now = datetime.now(UTC)
+    lifted = 0
+    with locked(state, doing="webhooks undo"), contextlib.closing(open_ledger(state)) as connection:
+        for list_id, addresses in found.items():
+            book = ConsentBook(connection, list_id)
+            record_news(Listening(InboxNews(hook_folder(state), list_id), book), now)  # else they come back with it
+            lifted += book.lift(addresses)
+        secret = contact_key_of(state)
+        _note_undone(
+            hook_folder(state),
+            {
+                "at": now.isoformat(timespec="seconds"),
+                "since": since.isoformat(timespec="seconds"),
+                "contacts": {name: [contact_id(one, secret) for one in people] for name, people in found.items()},
+            },
+        )
+    return lifted
+
+
+def _note_undone(folder: Path, line: dict[str, Any]) -> None:
+    file = folder / "undone.jsonl"
+    before = file.read_bytes() if file.exists() else b""
+    write_durably(file, before + json.dumps(line).encode() + b"\n")
+
+
 def status(loaded: Loaded) -> Status:
     """What came, and what no plan has taken up yet. Raises StateError."""
     state = state_folder(loaded)
@@ -181,8 +234,16 @@ def reading(folder: Path) -> Iterator[Inbox | None]:
 def _backlog(state: Path, inbox: Inbox | None, list_id: str) -> Backlog:
     identity = inbox.identity if inbox is not None else ""
     taken, suppressed = hook_progress(state, list_id, identity)
-    waiting = len(inbox.departures(list_id, after=taken)) if inbox is not None else 0
-    return Backlog(list_id, waiting, suppressed)
+    if inbox is None:
+        return Backlog(list_id, 0, suppressed)
+    waiting = len(inbox.departures(list_id, after=taken))
+    since = time.time() - ALARM_SHOWN
+    alarm = ""
+    if len(inbox.departures(list_id, after=0, since=since)) >= ALARM_LEAST:
+        from syncengine.news import InboxNews  # noqa: PLC0415  # imports polars, which most looks do without
+
+        alarm = InboxNews(hook_folder(state), list_id).exodus(since, _contacts(state, list_id))
+    return Backlog(list_id, waiting, suppressed, alarm)
 
 
 def _contacts(state: Path, list_id: str) -> int:

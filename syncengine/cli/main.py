@@ -23,7 +23,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = {
     "retry": ("retry_", "Send a run's rejected and unresolved contacts again."),
     "explain": ("explain_", "What a code means, and what to do about it."),
     "state": ("state_", "What is remembered of a list: show, adopt, export, verify, forget, reset."),
-    "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay."),
+    "webhooks": ("webhooks_", "Receive what SmartSender tells by itself: serve, rotate, status, replay, undo."),
     "mail": ("mail_", "Send a message, a template to one contact or a file of them, and measure both."),
     "dns": ("dns_", "Does a domain's DNS let SmartSender send in its name?"),
     "smartersends": ("smartersends_", "Campaigns, conversations and events of an instance of SmarterSends."),

@@ -1,6 +1,7 @@
 """`webhooks`: receive what SmartSender tells by itself, and look at what came."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,43 @@ def replay(context: click.Context, config_here: str | None, file: str) -> int:
         say(f"{done.faulty:,} {plural('line', done.faulty)} hold no event and were left out.")
     if done.new:
         say("The next plan or sync takes them up.")
+    return 0
+
+
+@command.command("undo")
+@config_option
+@click.option("--since", required=True, metavar="TIME", help="UTC unless it says otherwise: 2026-11-25T14:30.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.pass_context
+def undo(context: click.Context, config_here: str | None, since: str, *, yes: bool) -> int:
+    """Take it that whoever left by webhooks since TIME never left: for events that somebody forged.
+
+    Who left by an earlier event as well stays off. The events stay in the inbox. Under consent = "source" the next sync
+    sends these people as the file has them; under "keep" they need state adopt, with an export of the list.
+
+    \b
+    syncengine webhooks rotate && syncengine webhooks undo --since 2026-11-25T14:30
+    """
+    from syncengine import receiving  # noqa: PLC0415
+
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError as error:
+        raise click.BadParameter(f"{since!r} is no time such as 2026-11-25T14:30", param_hint="--since") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    loaded = load(context, config_here)
+    found = receiving.find_recent(loaded, moment)
+    people = sum(len(addresses) for addresses in found.values())
+    if not people:
+        answer(f"Nobody left by webhooks since {moment:%Y-%m-%d %H:%M %Z}.")
+        return 0
+    for list_id, addresses in found.items():
+        say(f"List {list_id}: {len(addresses):,} {'person' if len(addresses) == 1 else 'people'}")
+    say("Whoever of them did leave by themselves will be mailed again.")
+    if not yes and not (sys.stdin.isatty() and click.confirm("Take it that none of them left?", err=True)):
+        say("Nothing was changed. To do it:  add --yes")
+        return 2
+    answer(f"{receiving.undo(loaded, found, moment):,} are no longer off.")
     return 0
 
 

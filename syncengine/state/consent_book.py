@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from syncengine.leaving import KINDS, joined
 from syncengine.ledger import transaction
+from syncengine.normalise.addresses import address_key
 from syncengine.ports import Correction, News
 
 _STRICTER = "instr({kinds}, excluded.kind) > instr({kinds}, kind)".format(kinds=f"'{' '.join(KINDS)}'")
@@ -39,6 +40,24 @@ class ConsentBook:
                 ],
             )
             self._move(db, "recorded", news.inbox, news.through)
+
+    def lift(self, addresses: Sequence[str]) -> int:
+        """A person says that these never left; gives how many were off. Durable on return."""
+        theirs = set(addresses)
+        with transaction(self._db) as db:
+            lifted = sum(
+                db.execute(
+                    "DELETE FROM suppressions WHERE list = ? AND address = ? AND origin = 'webhook'",
+                    (self._list, address),
+                ).rowcount
+                for address in theirs
+            )
+            db.executemany(
+                "DELETE FROM corrections WHERE list = ? AND email = ? AND due = ?",
+                [(self._list, one.email, one.due) for one in self.owed() if address_key(one.email) in theirs],
+            )
+            db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))  # they are compared again
+        return lifted
 
     def follow(self, moved: Sequence[tuple[str, str]]) -> None:
         """People are off under the second address as they are under the first. Durable on return."""

@@ -5,12 +5,17 @@ import json
 import os
 import sqlite3
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from syncengine.leaving import Suppression
+from syncengine.ledger import open_ledger
+from syncengine.ports import Correction, News
 from syncengine.sandbox.account import Act
+from syncengine.state import ConsentBook
 from syncengine.webhooks.events import HookBody, event_of
 from syncengine.webhooks.inbox import Arrival, open_inbox
 
@@ -167,6 +172,51 @@ def test_w7_too_many_at_once_are_told_by_the_plan_and_taken_all_the_same(synced:
 
     assert "! 12 people (60% of the list) left within 10 minutes" in plan.out
     assert "12 people left since the last run: 12 unsubscribed" in plan.out
+
+
+def test_w7_what_somebody_forged_is_undone_and_who_left_before_stays_off(synced: "Project", inbox: Inbox) -> None:
+    for email in ("user1@example.com", "user2@example.com"):
+        act(synced, email, Act.UNSUBSCRIBE)
+        inbox.take("unsubscribed", email, received_at=time.time() - 7200)
+    forged = [f"User{number}@example.com" for number in range(1, 15)]
+    inbox.take("unsubscribed", *forged)
+    synced.run("sync", "--yes")
+    since = datetime.fromtimestamp(time.time() - 3600, UTC).isoformat(timespec="minutes")
+    status = synced.run("webhooks", "status")
+
+    asked = synced.run("webhooks", "undo", "--since", since)
+    done = synced.run("webhooks", "undo", "--since", since, "--yes")
+    report = synced.run("sync", "--yes", "--json").report
+
+    assert "! 14 people (70% of the list) left within 10 minutes" in status.out
+    assert (asked.code, "Nothing was changed" in asked.err) == (2, True)
+    assert (done.code, done.out) == (0, "12 are no longer off.\n")
+    assert [active(synced, f"user{number}@example.com") for number in range(16)] == [True, False, False, *[True] * 13]
+    assert (report["planned"]["update"], report["confirmed"]["update"]) == (12, 12)
+    assert synced.sandbox.lists[LIST].resubscribed == {}
+    with contextlib.closing(sqlite3.connect(inbox.folder / "inbox.sqlite")) as audit:
+        assert audit.execute("SELECT count(*) FROM events").fetchone()[0] == 16
+    (line,) = (inbox.folder / "undone.jsonl").read_text().splitlines()
+    assert len(json.loads(line)["contacts"][LIST]) == 12
+    assert "@" not in line
+
+
+def test_w7_what_is_owed_to_people_who_never_left_is_not_sent(tmp_path: Path) -> None:
+    with contextlib.closing(open_ledger(tmp_path)) as ledger:
+        book = ConsentBook(ledger, LIST)
+        book.record(News("i", 1, (Suppression("ann@example.com", "unsubscribed", 1.0, 1.0),)), datetime.now(UTC))
+        book.owe(
+            [Correction(email, 0.0, None, "[]", "id-7", "run") for email in ("Ann@Example.com", "bob@example.com")]
+        )
+
+        assert book.lift(["ann@example.com"]) == 1
+        assert [one.email for one in book.owed()] == ["bob@example.com"]
+        assert book.people() == {}
+
+
+def test_w7_undo_says_when_there_is_nothing_to_undo_and_what_a_time_is(synced: "Project") -> None:
+    assert "Nobody left by webhooks since" in synced.run("webhooks", "undo", "--since", "2026-01-01", "--yes").out
+    assert synced.run("webhooks", "undo", "--since", "yesterday").code == 2
 
 
 def test_an_inbox_that_is_damaged_stops_the_run_before_anything_is_sent(synced: "Project", inbox: Inbox) -> None:
