@@ -24,8 +24,9 @@ from syncengine.html_report import render
 from syncengine.late_requests import NO_DOUBTS, doubts_of
 from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
-from syncengine.prepare import ERRORS_FILE, Prepared
+from syncengine.prepare import ERRORS_FILE, NOTES_FILE, Prepared
 from syncengine.report import Report
+from syncengine.row_memory import drop_notes
 from syncengine.suppression import lowered, moved
 
 REPORT_FILE: Final = "report.html"
@@ -137,7 +138,8 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
 
 
 def clear_scratch(prepared: Prepared) -> None:
-    """Remove what `gather_changes` left on disk."""
+    """Remove what is of no use once the run is over."""
+    drop_notes(prepared.plan.folder / NOTES_FILE)
     shutil.rmtree(prepared.plan.folder / ".fold", ignore_errors=True)
 
 

@@ -1,18 +1,37 @@
 """What the middle of the program asks of its edges, with the guarantees in words."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from syncengine.leaving import Suppression
 from syncengine.model import Answer, Call, Op, Variable
+from syncengine.row_memory import Recollection, RowMemory
 from syncengine.settlement import Ask, Settled
 from syncengine.snapshot import Snapshot
 from syncengine.suppression import Learned
+
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A chunk of which some rows were read in an earlier run, and are not in its `rows`.
+
+    hashes   of the bytes of every row, in file order
+    known    which of them were read before, and what they meant then
+    parse    the rows at these places in the chunk, as `Chunk.rows` would have them
+    """
+
+    hashes: Hashes
+    known: Recollection
+    parse: Callable[[npt.NDArray[np.int64]], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +50,7 @@ class Chunk:
     rows: pl.DataFrame
     held: pl.DataFrame
     plain: bool = False
+    recalled: Recalled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,23 @@ class Source(Protocol):
 
     def verify_unchanged(self) -> None:
         """Raises SourceError if the files are no longer those that were opened."""
+        ...
+
+
+@runtime_checkable
+class RecallsRows(Protocol):
+    """A source that can tell rows apart by their bytes, without taking them apart."""
+
+    @property
+    def reading(self) -> str:
+        """How text becomes cells: rows with equal bytes are equal under equal readings. Empty: it can't tell."""
+        ...
+
+    def chunks_but(self, recall: Callable[[Hashes], Recollection]) -> Iterator[Chunk]:
+        """As `chunks`; where a chunk has `recalled`, rows that `recall` knows are left out of its `rows`.
+
+        Such a chunk has no `held`. `recall` is asked with the hashes of the rows of a chunk.
+        """
         ...
 
 
@@ -385,6 +422,14 @@ class StateStore(Protocol):
 
     def doubtful(self) -> pl.DataFrame:
         """KEY, FINGERPRINT, until: contacts whose list entry an abandoned request may still change."""
+        ...
+
+    def row_memory(self, job: str, meaning: bytes, notes: Path | None) -> RowMemory | None:
+        """What rows of the job's source meant before; rows new to it are written to the file `notes`."""
+        ...
+
+    def keep_rows(self, job: str, notes: Path, rows: int) -> None:
+        """Take the notes of a finished run, over a source of `rows` rows, into the memory. It may be lost."""
         ...
 
     def seen(self, job: str) -> SourceSeen | None:

@@ -19,10 +19,12 @@ from syncengine.model import Consent, Mode, OnMissing
 from syncengine.normalise.mapping import Mapping
 from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
 from syncengine.planning.changes import is_forgotten
-from syncengine.ports import Journal, Source, SourceSeen, StateStore
+from syncengine.ports import Journal, RecallsRows, Source, SourceSeen, StateStore
+from syncengine.row_memory import RowMemory, meaning_of
 from syncengine.uptake import NOBODY_LEFT, Left
 
 ERRORS_FILE: Final = "errors.csv"
+NOTES_FILE: Final = "rows.notes"  #: what rows mean that were new, until the run is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def draw_up(
     now: datetime,
     pulse: Callable[[], None],
     left: Left = NOBODY_LEFT,
+    remember: bool = False,
 ) -> Prepared:
     """Make a plan in `folder` and freeze it; `left` is told with it.
 
@@ -175,6 +178,7 @@ def draw_up(
             leavers,
             writer,
             known_variables=state.variables(),
+            rows=_row_memory(job, understood, state, folder / NOTES_FILE if remember else None),
             scratch=folder / ".scratch",
             pulse=pulse,
         )
@@ -207,6 +211,13 @@ def draw_up(
 def _described(understood: Understood) -> dict[str, Any]:
     told = understood.source.describe()
     return {**asdict(told), "name": understood.source.name, "warnings": [*understood.notes, *told.warnings]}
+
+
+def _row_memory(job: JobTerms, understood: Understood, state: StateStore, notes: Path | None) -> RowMemory | None:
+    source = understood.source
+    if not isinstance(source, RecallsRows) or not source.reading:
+        return None
+    return state.row_memory(job.name, meaning_of(understood.digest, source.reading), notes)
 
 
 def take_over(

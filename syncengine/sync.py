@@ -39,6 +39,7 @@ from syncengine.model import GRACE, Op, Outcome, Variable
 from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
 from syncengine.prepare import (
     ERRORS_FILE,
+    NOTES_FILE,
     GuardStopError,
     JobTerms,
     Prepared,
@@ -191,6 +192,7 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
         now=parts.now(),
         pulse=parts.stop.pulse,
         left=left,
+        remember=True,
     )
 
 
@@ -403,6 +405,8 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         facts=report.to_json(),
         now=now,
     )
+    if status == "finished":
+        parts.state.keep_rows(parts.job.name, prepared.plan.folder / NOTES_FILE, report.rows)
     clear_scratch(prepared)
 
 

@@ -13,6 +13,7 @@ from syncengine.planning.facts import PlanFacts
 from syncengine.planning.questions import date_questions
 from syncengine.planning.survey import Survey, survey
 from syncengine.ports import PlanSink, Source
+from syncengine.row_memory import RowMemory
 from syncengine.snapshot import Snapshot
 from syncengine.spill import Spill, partitions_for
 
@@ -52,11 +53,13 @@ def make_plan(
     out: PlanSink,
     *,
     known_variables: Collection[str],
+    rows: RowMemory | None = None,
     scratch: Path,
     pulse: Callable[[], None],
 ) -> PlanFacts:
     """Compare `source` with `snapshot` and give the changes to `out`.
 
+    `rows` is what rows meant when they were read before, and is told what rows mean that are new to it.
     Raises SourceError, GuardError if too many have left, InternalError if a row is unaccounted for. `scratch` is a
     folder to work in; `pulse` is called now and then, and may raise to end the work.
     """
@@ -64,7 +67,7 @@ def make_plan(
     aside, claims_aside = Spill(scratch / "rows", partitions), Spill(scratch / "claims", partitions)
     try:
         watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
-        found = survey(source, intent.mapping, snapshot, aside, out, pulse, undecided=watched)
+        found = survey(source, intent.mapping, snapshot, aside, out, pulse, undecided=watched, memory=rows)
         compared = compare(
             aside, found, snapshot, memory, intent, out, watch=watched, claims_aside=claims_aside, pulse=pulse
         )

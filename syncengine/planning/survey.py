@@ -5,7 +5,7 @@ its rows, whatever they say: which of them counts is decided where they meet (se
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,9 +30,12 @@ from syncengine.normalise.addresses import AddressCode, examine_addresses, split
 from syncengine.normalise.mapping import Mapping
 from syncengine.normalise.rows import key_hashes, normalise
 from syncengine.normalise.values import DateEvidence, date_evidence, is_iso_date
-from syncengine.ports import Chunk, Source
+from syncengine.ports import Chunk, Hashes, Recalled, RecallsRows, Source
+from syncengine.row_memory import Recollection, RowMemory
 from syncengine.snapshot import UNKNOWN, Snapshot
 from syncengine.spill import Spill
+
+Flags = npt.NDArray[np.bool_]
 
 HELD_COLUMNS = (ORDINAL, ROW, KEY, EMAIL, CODE, REASON, SOURCE)
 SEVERAL_FILES = "source file"  #: column added behind the source's own where rows come from several files
@@ -88,6 +91,7 @@ def survey(
     pulse: Callable[[], None],
     *,
     undecided: Collection[str] = (),
+    memory: RowMemory | None = None,
 ) -> Survey:
     """Read `source` once. Rows to compare go to `aside`, held ones to `out`. `pulse` is called with each chunk.
 
@@ -95,7 +99,8 @@ def survey(
     Raises SourceError, at the latest at the end if the source changed while it was read, and what `pulse` raises.
     """
     work = _Surveyor(mapping, snapshot, aside, out, undecided)
-    for chunk in source.chunks():
+    work.memory = memory
+    for chunk in work.chunks(source):
         pulse()
         work.take(chunk, source.columns, several=len(source.describe().files) > 1)
     if work.first_rows_to_widen:
@@ -118,10 +123,73 @@ class _Surveyor:
         self.state = np.zeros(snapshot.size, dtype=np.uint8)
         self.first_ordinal = np.zeros(snapshot.size, dtype=np.uint32)
         self.first_rows_to_widen: list[npt.NDArray[np.uint32]] = []
+        self.memory: RowMemory | None = None
         nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})
         self.result = Survey(seen=np.zeros(0, dtype=np.bool_), contradicted=nobody)
 
+    def chunks(self, source: Source) -> Iterator[Chunk]:
+        """The chunks of `source`, without rows that are remembered where it can tell them."""
+        if self.memory is None or not isinstance(source, RecallsRows) or not source.reading:
+            return source.chunks()
+        # Every row is needed whole where all are new, or where what they hold decides the type of a variable.
+        if not self.snapshot.size or not self.memory.filled.isdisjoint(self.undecided):
+            return source.chunks_but(_strangers)
+        return source.chunks_but(self.memory.recall)
+
+    def take_recalled(self, chunk: Chunk, recalled: Recalled, columns: tuple[str, ...], *, several: bool) -> None:
+        """A chunk of which the known rows are compared by their numbers, and parsed only where those differ."""
+        known = recalled.known
+        places = np.flatnonzero(~known.known)
+        first = self.result.rows
+        self.result.rows += recalled.hashes.size
+        read = self.read(chunk.rows, chunk, columns, first + places.astype(np.uint64), several=several)
+        if first < _EVIDENCE_ROWS:
+            self.look_for_dates(read)
+        self.count_dates(read)
+        sound = read[CODE].is_null()
+        self.hold_known(read.filter(~sound))
+        read, places = read.filter(sound), places[sound.to_numpy()]
+        keys, fingerprints = known.keys.copy(), known.fingerprints.copy()
+        keys[places], fingerprints[places] = read[KEY_HASH].to_numpy(), read[FINGERPRINT].to_numpy()
+        if self.memory is not None:
+            names = [rule.name for rule in self.mapping.variables]
+            filled = [name for name in names if read[variable_column(name)].null_count() < read.height]
+            self.memory.note(recalled.hashes[places], keys[places], fingerprints[places], filled)
+        there = known.known.copy()
+        there[places] = True
+        rows = np.flatnonzero(there)
+        if not self.snapshot.size:
+            self.aside.append(read)
+            return
+        copies, aside = self.judge(keys[rows], fingerprints[rows], first + rows.astype(np.uint64))
+        wanted = rows[copies | aside]
+        again = wanted[known.known[wanted]]
+        whole = pl.concat(
+            [read, self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)]
+        ).sort(ORDINAL)
+        whole = whole.filter(pl.col(ORDINAL).is_in(pl.Series(first + wanted, dtype=pl.UInt64).implode()))
+        is_copy = pl.Series(np.isin(wanted, rows[copies]))
+        self.hold(_as_copies(whole.filter(is_copy)))
+        self.aside.append(whole.filter(~is_copy))
+
+    def read(
+        self,
+        rows: pl.DataFrame,
+        chunk: Chunk,
+        columns: tuple[str, ...],
+        ordinals: npt.NDArray[np.uint64],
+        *,
+        several: bool,
+    ) -> pl.DataFrame:
+        """`rows` of a chunk, normalised."""
+        shown = (*columns, SEVERAL_FILES) if several else columns
+        raw = _raw(rows, chunk.file, shown, 0, several=several).with_columns(pl.Series(ORDINAL, ordinals))
+        return normalise(raw.lazy(), self.mapping, columns=shown, plain=chunk.plain).collect()
+
     def take(self, chunk: Chunk, columns: tuple[str, ...], *, several: bool) -> None:
+        if chunk.recalled is not None:
+            self.take_recalled(chunk, chunk.recalled, columns, several=several)
+            return
         raw, columns = _numbered(chunk, columns, self.result.rows, several=several)
         rows = normalise(raw.lazy(), self.mapping, columns=columns, plain=chunk.plain).collect()
         if not chunk.held.is_empty():
@@ -159,8 +227,8 @@ class _Surveyor:
             self.out.hold(rows)
 
     def count_dates(self, rows: pl.DataFrame) -> None:
-        """Evidence for variables without a declared type; all rows count, held ones too."""
-        names = [rule.name for rule in self.mapping.variables if rule.type is None]
+        """Evidence for variables whose type is still to be decided; all rows count, held ones too."""
+        names = self.undecided
         if not names:
             return
         cells = [pl.col(variable_column(name)) for name in names]
@@ -180,7 +248,16 @@ class _Surveyor:
         if not self.snapshot.size:
             self.aside.append(rows)
             return
-        found = self.snapshot.recognise(rows[KEY_HASH].to_numpy(), rows[FINGERPRINT].to_numpy())
+        copies, aside = self.judge(rows[KEY_HASH].to_numpy(), rows[FINGERPRINT].to_numpy(), rows[ORDINAL].to_numpy())
+        self.hold(_as_copies(rows.filter(pl.Series(copies))))
+        self.aside.append(rows.filter(pl.Series(aside)))
+
+    def judge(self, keys: Hashes, fingerprints: Hashes, ordinals: npt.NDArray[np.uint64]) -> tuple[Flags, Flags]:
+        """Which rows of a chunk say what a row before has said, and which are to be compared; the others are the same.
+
+        The rows have these ordinals, key hashes and fingerprints; none of them is held.
+        """
+        found = self.snapshot.recognise(keys, fingerprints)
         known = found.positions != UNKNOWN
         positions = np.where(known, found.positions, 0)
         before = np.where(known, self.state[positions], _UNSEEN)
@@ -188,13 +265,12 @@ class _Surveyor:
         unchanged = fresh & found.same
         again = known & (before == _SAME)
         copies = again & found.same
-        self.first_ordinal[positions[unchanged]] = rows[ORDINAL].to_numpy()[unchanged]
+        self.first_ordinal[positions[unchanged]] = ordinals[unchanged]
         self.state[positions[known & ~unchanged & ~copies]] = _ASIDE
         self.state[positions[unchanged]] = _SAME
         self.result.same += int(np.count_nonzero(unchanged))
         self.forget_same(positions[again & ~found.same])
-        self.hold(_as_copies(rows.filter(pl.Series(copies))))
-        self.aside.append(rows.filter(pl.Series(~unchanged & ~copies)))
+        return copies, ~unchanged & ~copies
 
     def forget_same(self, positions: npt.NDArray[np.int64]) -> None:
         """Contacts taken for unchanged of which another row says something else: their first row is needed whole."""
@@ -222,6 +298,12 @@ def _keys_within(cells: pl.Series) -> pl.Series:
         return pl.Series([], dtype=pl.UInt64)
     addresses = split_addresses(cells).explode().drop_nulls()
     return key_hashes(examine_addresses(addresses)["key"])
+
+
+def _strangers(rows: Hashes) -> Recollection:
+    """That none of these rows is known."""
+    nothing = np.zeros(rows.size, np.uint64)
+    return Recollection(np.zeros(rows.size, np.bool_), nothing, nothing)
 
 
 def _single(positions: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from syncengine.sources.dialect import find_dialect, separator_name
 from syncengine.sources.encoding import SAMPLE, Encoding, How, decide_encoding
 from syncengine.sources.header import data_without_name, name_columns
 from syncengine.sources.options import SourceOptions
-from syncengine.sources.reading import Ground, Reading
+from syncengine.sources.reading import Ground, Reading, Recall
 from syncengine.sources.stretch import Layout
 from syncengine.sources.text import Transcoder
 
@@ -64,6 +64,18 @@ class DelimitedTable:
     def chunks(self) -> Iterator[Chunk]:
         self._reading = Reading(self._ground)
         return self._reading.chunks()
+
+    @property
+    def reading(self) -> str:
+        """See `ports.RecallsRows`. The text is UTF-8 by then, whatever the file is in."""
+        columns = self._columns
+        if columns.unnamed:
+            return ""  # somebody has to look whether these stay empty
+        return "\0".join((self._dialect.separator, str(self._options.max_cell_bytes), *columns.shown, *columns.names))
+
+    def chunks_but(self, recall: Recall) -> Iterator[Chunk]:
+        self._reading = Reading(self._ground)
+        return self._reading.chunks(recall)
 
     def facts(self) -> dict[str, str]:
         dialect, encoding = self._dialect, self._reading.encoding

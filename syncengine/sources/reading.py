@@ -5,19 +5,35 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from syncengine.errors import SourceError
-from syncengine.ports import Chunk
+from syncengine.ports import Chunk, Hashes, Recalled
+from syncengine.row_memory import Recollection
 from syncengine.sources.content import Content
 from syncengine.sources.encoding import Encoding
+from syncengine.sources.files import changed
 from syncengine.sources.footer import Footer, find_footer, without_footer
 from syncengine.sources.header import Columns, data_without_name
 from syncengine.sources.held import HeldRow, Place, Rules, held_frame
 from syncengine.sources.panics import polars_errors
 from syncengine.sources.prescan import Shape
-from syncengine.sources.stretch import Layout, Part, examine, read_sound, read_unsound, skip_lost
+from syncengine.sources.records import records_of
+from syncengine.sources.stretch import (
+    Layout,
+    Part,
+    examine,
+    longest_of,
+    read_records,
+    read_sound,
+    read_unsound,
+    skip_lost,
+)
 from syncengine.sources.text import Text
+
+Recall = Callable[[Hashes], Recollection]
 
 _LONG_RECORD: Final = 100  #: lines; a note, a signature, an address have fewer
 _HOPELESS: Final = 100  #: held rows in a stretch without a good one
@@ -62,8 +78,11 @@ class Reading:
         self._rows = 0
         self._first_held: list[HeldRow] = []
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Raises SourceError if the text can't be read, changed, or has no row that can be taken apart."""
+    def chunks(self, recall: Recall | None = None) -> Iterator[Chunk]:
+        """Raises SourceError if the text can't be read, changed, or has no row that can be taken apart.
+
+        recall   tells rows that need not be taken apart, see `ports.RecallsRows`
+        """
         ground = self._ground
         with ground.content.open(ground.chunk_bytes) as raw, ThreadPoolExecutor(1, "sources") as ahead:
             text = Text(raw, ground.encoding, ground.decide, shown=ground.content.shown)
@@ -75,6 +94,12 @@ class Reading:
                     end, line = stretch.shape.end, self._line
                     self._line += stretch.shape.lines
                     coming = ahead.submit(self._next, text, len(stretch.data) - end)
+                    # of the last stretch every row is looked at: it may end with a footer
+                    if recall is not None and not stretch.ended:
+                        chunk = self._recalled(stretch.data, stretch.shape, line, recall)
+                        if chunk is not None:
+                            yield chunk
+                            continue
                     part: Part | None = self._sound(stretch, stretch.shape, line)
                 else:
                     part, end = self._unsound(stretch)
@@ -118,6 +143,36 @@ class Reading:
             place = Place(line, stretch.offset, stretch.file_offset)
             outcome = read_unsound(whole, layout, self._rules(), place, ended=stretch.ended)
         return outcome.part
+
+    def _recalled(self, data: bytes, shape: Shape, line: int, recall: Recall) -> Chunk | None:
+        """A sound stretch of which known rows are not parsed; None if that can't be had."""
+        layout = self._ground.layout
+        records = records_of(data, shape)
+        if records is None:
+            return None
+        hashes = records.hashes()
+        known = recall(hashes)
+        if known.known.any():
+            rows = read_records(records, np.flatnonzero(~known.known), shape, layout, line)
+        else:
+            part = read_sound(data, shape, layout, line)
+            rows = part.rows if part is not None else None
+        if rows is None:
+            return None
+        self._rows += shape.records
+        longest = longest_of(shape, line)
+        if longest[0] > self._longest:
+            self._longest, self._longest_at = longest
+
+        def parse(numbers: npt.NDArray[np.int64]) -> pl.DataFrame:
+            again = read_records(records, numbers, shape, layout, line)
+            if again is None:
+                raise changed(self._ground.content.shown, f"rows from line {line:,} are not what they were")
+            return again
+
+        shown = self._ground.content.shown
+        nobody = held_frame([], self._ground.columns.names)
+        return Chunk(shown, rows, nobody, shape.plain, Recalled(hashes, known, parse))
 
     def _unsound(self, stretch: _Stretch) -> tuple[Part | None, int]:
         layout = self._ground.layout

@@ -16,6 +16,7 @@ from syncengine.sources.anatomy import Dissection, Fault, dissect, resume
 from syncengine.sources.held import HeldRow, Place, Rules, Verdict, held_row, judge
 from syncengine.sources.long_record import dissect_one
 from syncengine.sources.prescan import Shape, prescan
+from syncengine.sources.records import Records
 
 _BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
 
@@ -78,6 +79,25 @@ def read_sound(data: bytes, shape: Shape, layout: Layout, line: int) -> Part | N
     starts = np.arange(shape.records, dtype=np.uint64) if shape.starts is None else shape.starts
     longest, at = _longest(shape.starts)
     return Part(_numbered(rows, starts, line), [], 0, shape.plain, longest, line + at)
+
+
+def read_records(
+    records: Records, numbers: npt.NDArray[np.int64], shape: Shape, layout: Layout, line: int
+) -> pl.DataFrame | None:
+    """Some rows of a sound stretch that begins on `line` of the file; None if polars finds otherwise."""
+    if not numbers.size:
+        return _no_rows(layout)
+    try:
+        rows = _parse(records.text(numbers), layout, empty_quotes=shape.empty_quotes)
+    except pl.exceptions.PolarsError:
+        return None
+    return _numbered(rows, records.first_lines[numbers], line) if rows.height == numbers.size else None
+
+
+def longest_of(shape: Shape, line: int) -> tuple[int, int]:
+    """Lines of the record that spans most, and the line of the file on which it starts."""
+    longest, at = _longest(shape.starts)
+    return longest, line + at
 
 
 def read_unsound(data: bytes, layout: Layout, rules: Rules, place: Place, *, ended: bool) -> Outcome:

@@ -1,17 +1,21 @@
 """What every format offers, and the one Source made of it: files in order, each a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import polars as pl
 
 from syncengine.errors import SourceError
-from syncengine.ports import Chunk, Description
+from syncengine.ports import Chunk, Description, Hashes
+from syncengine.row_memory import Recollection
 from syncengine.sources.entities import unescaped
 from syncengine.sources.files import LocalFile, digest
 from syncengine.sources.header import RESERVED
 from syncengine.sources.spool import Spool
+
+if TYPE_CHECKING:
+    from syncengine.sources.delimited import DelimitedTable
 
 
 class Table(Protocol):
@@ -88,6 +92,21 @@ class TableSource:
             for chunk in part.table.chunks():
                 part.file.verify_unchanged()
                 yield self._shaped(chunk, part.table.columns)
+        self.verify_unchanged()
+
+    @property
+    def reading(self) -> str:
+        """How the text of all tables becomes cells, or nothing where rows can't be told apart by their bytes."""
+        readings = {getattr(part.table, "reading", "") for part in self._parts}
+        alike = all(part.table.columns == self._columns for part in self._parts)
+        return readings.pop() if len(readings) == 1 and alike and not self._unescape else ""
+
+    def chunks_but(self, recall: Callable[[Hashes], Recollection]) -> Iterator[Chunk]:
+        """As `chunks`, without the rows that `recall` knows; only where there is a `reading`."""
+        for part in self._parts:
+            for chunk in cast("DelimitedTable", part.table).chunks_but(recall):
+                part.file.verify_unchanged()
+                yield chunk
         self.verify_unchanged()
 
     def digest(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+import xxhash
 
 from syncengine.catalogue import holds_whatever_it_says
 from syncengine.durable import file_digest, make_private_folder
@@ -22,6 +23,7 @@ from syncengine.leaving import REMOVED, UNSUBSCRIBED
 from syncengine.ledger import transaction
 from syncengine.model import Outcome, Variable, VariableType
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
+from syncengine.row_memory import RowMemory, forget_rows, keep_notes, open_memory
 from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
 from syncengine.state.snapshots import merge
 from syncengine.suppression import Learned
@@ -165,6 +167,16 @@ class StateStore:
             orient="row",
         )
 
+    def row_memory(self, job: str, meaning: bytes, notes: Path | None) -> RowMemory:
+        """What rows of the job's source meant when they were read before (see `row_memory`)."""
+        return open_memory(self._folder, _rows_name(job), meaning, notes)
+
+    def keep_rows(self, job: str, notes: Path, rows: int) -> None:
+        """Take the notes of a finished run into the memory of rows."""
+        if notes.exists():
+            make_private_folder(self._folder)
+            keep_notes(self._folder, _rows_name(job), notes, rows=rows)
+
     def seen(self, job: str) -> SourceSeen | None:
         """What the last finished run of `job` saw, or None."""
         row = self._db.execute("SELECT * FROM sources WHERE job = ? AND list = ?", (job, self._list)).fetchone()
@@ -223,6 +235,7 @@ class StateStore:
 
     def amend(self, changes: Changes, now: datetime) -> ListState:
         """Change what is known of the list outside a run: what a person brought in, or had erased."""
+        forget_rows(self._folder)  # a person who is erased leaves no hash of a row either
         state = self.current()
         generation = state.generation + 1
         contacts, digest = self._write_snapshot(state, generation, changes)
@@ -342,6 +355,10 @@ class StateStore:
             number = int(suffix)
             if number <= generation - KEPT_SNAPSHOTS or number > generation:
                 path.unlink(missing_ok=True)
+
+
+def _rows_name(job: str) -> str:
+    return f"rows-{xxhash.xxh3_64_hexdigest(job.encode())}"
 
 
 def _signed(number: int) -> int:

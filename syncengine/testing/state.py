@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -58,6 +59,12 @@ class MemoryStateStore:
             schema=schema | {"any_content": pl.Boolean},
             orient="row",
         )
+
+    def row_memory(self, job: str, meaning: bytes, notes: Path | None) -> None:
+        """Nothing is remembered: every row is parsed."""
+
+    def keep_rows(self, job: str, notes: Path, rows: int) -> None:
+        """See `row_memory`."""
 
     def off(self) -> pl.Series:
         return pl.Series("off", self.suppressed, dtype=pl.String)
