@@ -18,7 +18,7 @@ KINDS: Final = (UNSUBSCRIBED, REMOVED, HARD, COMPLAINT)
 KIND_OF: Final[Mapping[str, str]] = {**{kind: kind for kind in KINDS}, "list-unsubscribe": UNSUBSCRIBED}
 """Events that take consent away → kind."""
 
-_TOLD: Final = {UNSUBSCRIBED: "unsubscribed", REMOVED: "removed", HARD: "bounced for good", COMPLAINT: "complained"}
+TOLD: Final = {UNSUBSCRIBED: "unsubscribed", REMOVED: "removed", HARD: "bounced for good", COMPLAINT: "complained"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +52,5 @@ def told_left(left: Mapping[str, int]) -> str:
         return ""
     people = "1 person" if total == 1 else f"{total:,} people"
     return f"{people} left since the last run: " + ", ".join(
-        f"{left[kind]:,} {_TOLD[kind]}" for kind in KINDS if left.get(kind)
+        f"{left[kind]:,} {TOLD[kind]}" for kind in KINDS if left.get(kind)
     )

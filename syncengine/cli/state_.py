@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,7 +37,11 @@ def command() -> None:
 def show(
     context: click.Context, email: str | None, job_name: str | None, config_here: str | None, *, as_json: bool
 ) -> int:
-    """Show what the list holds, as far as confirmed: in numbers, or one contact with EMAIL."""
+    """Show what the list holds, as far as confirmed: in numbers, or one contact with EMAIL.
+
+    Of a contact it says as well whether they are subscribed, by whose word and since when; also of somebody who is
+    known to be off and not on the list.
+    """
     from syncengine.looking import look_at_contact, look_at_lists  # noqa: PLC0415  # polars is imported here
 
     workshop, jobs = _workshop(context, config_here, job_name)
@@ -56,7 +60,7 @@ def show(
     if not found:
         raise ConfigError(
             f"no contact {email} is known",
-            why="it was never confirmed for the lists of these jobs",
+            why="they were never confirmed for the lists of these jobs, and nobody said that they left",
             fix="syncengine errors shows who was held or rejected",
             code="contact-unknown",
         )
@@ -217,9 +221,13 @@ def _headers(columns: Sequence[str]) -> dict[str, str]:
     return headers
 
 
-def _tell(contact: dict[str, object]) -> None:
+def _tell(contact: dict[str, Any]) -> None:
+    from syncengine.looking import told_consent  # noqa: PLC0415  # polars is imported here
+
     for name, value in contact.items():
-        if isinstance(value, dict):
+        if name == "consent":
+            answer(f"{name:<24}{told_consent(value)}")
+        elif isinstance(value, dict):
             answer(name)
             for variable, content in value.items():
                 answer(f"  {variable:<22}{content}")

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from syncengine.leaving import KINDS, joined
@@ -10,6 +11,15 @@ from syncengine.normalise.addresses import address_key
 from syncengine.ports import Correction, News
 
 _STRICTER = "instr({kinds}, excluded.kind) > instr({kinds}, kind)".format(kinds=f"'{' '.join(KINDS)}'")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Why somebody must not get mail: a kind of `leaving`, whose word it is, and from when (ISO 8601)."""
+
+    kind: str
+    origin: str
+    at: str
 
 
 class ConsentBook:
@@ -116,6 +126,13 @@ class ConsentBook:
     def people(self) -> dict[str, str]:
         """Everybody who must not get mail: address → kind."""
         return dict(self._db.execute("SELECT address, kind FROM suppressions WHERE list = ?", (self._list,)).fetchall())
+
+    def word_about(self, address: str) -> Word | None:
+        """What keeps `address` (normal form) off, or None."""
+        row = self._db.execute(
+            "SELECT kind, origin, at FROM suppressions WHERE list = ? AND address = ?", (self._list, address)
+        ).fetchone()
+        return None if row is None else Word(*row)
 
     def paid(self, corrections: Sequence[Correction], outcomes: Sequence[str], at: float) -> None:
         """These were sent, and what became of them. Durable on return."""

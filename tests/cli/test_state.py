@@ -1,5 +1,8 @@
 """What is remembered: brought in from a list, written out, looked at, and erased."""
 
+import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from conftest import Project
+
+LIST = "5537ab2a08d241dc69326b19"
 
 
 def seed(project: "Project", count: int, *, active: bool = True) -> None:
@@ -251,3 +256,68 @@ def test_a_plan_is_stale_when_somebody_in_it_asked_to_be_erased(project: "Projec
 
     assert (answer.code, project.sandbox.log) == (2, [])
     assert "somebody in it was erased since" in answer.err
+
+
+# -- consent: who is off, by whose word, since when --------------------------------------------------------------------
+
+
+def consent_of(project: "Project", email: str) -> dict[str, str]:
+    (contact,) = project.run("state", "show", email, "--json").json["contacts"]
+    return contact["consent"]  # type: ignore[no-any-return]
+
+
+def told_by_webhooks(project: "Project", at: int, **words: str) -> None:
+    """`words`: event → address; what the receiver would have taken."""
+    lines = [
+        json.dumps({"event": event, "email": email, "datetime": at, "emailListId": LIST, "contactId": "c", "id": event})
+        for event, email in words.items()
+    ]
+    (project.folder / "log.jsonl").write_text("\n".join(lines) + "\n")
+    assert project.run("webhooks", "replay", "log.jsonl").code == 0
+
+
+def test_who_is_off_is_shown_with_whose_word_it_is_and_since_when(project: "Project") -> None:
+    project.write_source(*project.people(8), "off@example.com,Off,no,X")
+    project.run("sync", "--yes")
+    left = int(time.time()) - 3600
+    told_by_webhooks(
+        project, left,
+        unsubscribed="user1@example.com", removed="user2@example.com", complaint="user3@example.com",
+        hard="user4@example.com",
+    )  # fmt: skip
+    project.run("sync", "--yes")
+    (project.folder / "export.csv").write_text("email,active\nadopted@example.com,false\n")
+    project.run("state", "adopt", "export.csv")
+
+    when = datetime.fromtimestamp(left, UTC).isoformat()
+    told = {number: consent_of(project, f"user{number}@example.com") for number in (1, 2, 3, 4)}
+    assert told == {
+        number: {"status": status, "source": "webhook", "at": when}
+        for number, status in ((1, "unsubscribed"), (2, "removed"), (3, "complaint"), (4, "hard"))
+    }
+    assert consent_of(project, "user5@example.com")["status"] == "subscribed"
+    off, adopted = consent_of(project, "off@example.com"), consent_of(project, "adopted@example.com")
+    assert (off["status"], off["source"]) == ("unsubscribed", "sync")
+    assert (adopted["status"], adopted["source"]) == ("unsubscribed", "adopted")
+    shown = project.run("state", "show", "USER4@example.com").out
+    assert f"bounced for good, {when[:16].replace('T', ' ')} UTC, by SmartSender's own word (webhook)" in shown
+
+
+def test_who_left_the_source_is_shown_to_be_off_for_that(project: "Project") -> None:
+    project.write_config(job='consent = "source"\nmode = "mirror"')
+    project.run("sync", "--yes")
+    project.write_source(*project.people(245))
+    project.run("sync", "--yes")
+
+    assert consent_of(project, "user249@example.com")["source"] == "left-source"
+    assert "unsubscribed, " in project.run("state", "show", "user249@example.com").out
+
+
+def test_who_left_and_was_never_on_the_list_is_shown_as_well(project: "Project") -> None:
+    told_by_webhooks(project, int(time.time()) - 60, unsubscribed="stranger@example.com")
+    project.run("plan")
+
+    (contact,) = project.run("state", "show", "Stranger@Example.com", "--json").json["contacts"]
+
+    assert (contact["key"], contact["email"], contact["active"]) == (None, "stranger@example.com", False)
+    assert contact["consent"]["status"] == "unsubscribed"
