@@ -193,6 +193,9 @@ ENTRIES: tuple[Entry, ...] = (
         "the service refused the fields of this contact",
         "compare the address and fields with the text of the service",
     ),
+    _rejected(
+        "limit", "the service takes not even this contact alone in a request", "ask their support, with its text"
+    ),
     _rejected("not-found", "the service does not find the contact", "nothing to do"),
     _rejected(
         "unknown-text",
