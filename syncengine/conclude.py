@@ -35,25 +35,31 @@ _ROWS_IN_MEMORY: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Planned contacts by outcome; the four add up to the plan."""
+    """Planned contacts by outcome; the four add up to the plan. `leavers` are those of the pending that left the
+    source, by what is to be done with them.
+    """
 
     confirmed: Mapping[Op, int]
     rejected: int
     unresolved: int
     pending: int
+    leavers: Mapping[Op, int]
 
 
 def count(prepared: Prepared, journal: Journal) -> Counts:
     """What became of the plan so far."""
     confirmed = dict.fromkeys(Op, 0)
+    leavers: Counter[Op] = Counter()
     rejected = unresolved = 0
     for wave in prepared.plan.waves:
         tally = journal.tally(prepared.run, wave.first_batch, wave.batches)
         confirmed[wave.op] += tally.confirmed
         rejected += tally.rejected
         unresolved += tally.unresolved
+        if wave.op in {Op.UNSUBSCRIBE, Op.REMOVE}:
+            leavers[wave.op] += wave.contacts - tally.confirmed - tally.rejected - tally.unresolved
     pending = prepared.plan.contacts - sum(confirmed.values()) - rejected - unresolved
-    return Counts(confirmed, rejected, unresolved, pending)
+    return Counts(confirmed, rejected, unresolved, pending, +leavers)
 
 
 def write_errors_of(prepared: Prepared, journal: Journal) -> int:

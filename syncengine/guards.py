@@ -35,12 +35,16 @@ def check_missing(guards: Guards, gone: int, known: int) -> None:
 
 
 def check_rows(guards: Guards, rows: int, rows_before: int | None, *, mirror: bool) -> None:
-    """Raises GuardError if the source shrank by more than allowed, or is empty where that would remove everybody."""
+    """Raises GuardError if the source shrank by more than allowed, or is empty where that would remove everybody.
+
+    mirror   whether who left the source is unsubscribed or removed
+    """
     if rows == 0 and mirror:
+        before = f"; the last run saw {rows_before:,}" if rows_before else ""
         raise GuardError(
-            "the source has no rows",
-            why="an empty file would make everybody leave; nobody is removed because of one",
-            fix='check the export; to end the mirror: on_missing = "keep"',
+            f"the source has a header and 0 rows{before}",
+            why="everybody would have left it; nobody is removed because of an empty file, and no flag overrides that",
+            fix='check the export; where leavers are to be left alone: mirror = { on_missing = "keep" }',
             code="empty-source",
         )
     if rows_before and rows < rows_before and not guards.max_shrink.allows(rows_before - rows, rows_before):

@@ -142,6 +142,5 @@ def _evidence(dates: Mapping[str, tuple[int, int]], name: str) -> str:
 
 
 def _leaver_notes(prepared: Prepared) -> list[str]:
-    if not prepared.facts.spared:
-        return []
-    return [f"{prepared.facts.gone:,} contacts are not in the source and are left alone: {prepared.facts.spared}"]
+    told = prepared.facts.left_alone
+    return [told] if told else []

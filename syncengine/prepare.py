@@ -260,7 +260,8 @@ def take_over(
 def _brake(job: JobTerms, facts: PlanFacts, seen: SourceSeen | None) -> GuardError | None:
     """The guard that stops a plan after it was made: who is held in it can be looked at nevertheless."""
     try:
-        check_rows(job.guards, facts.rows, seen.rows if seen else None, mirror=job.mode is Mode.MIRROR)
+        takes_off = job.mode is Mode.MIRROR and job.on_missing is not OnMissing.KEEP
+        check_rows(job.guards, facts.rows, seen.rows if seen else None, mirror=takes_off)
         check_held(job.guards, facts.held, facts.rows)
     except GuardError as stopped:
         return stopped

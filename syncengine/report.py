@@ -58,7 +58,8 @@ class Report:
     seconds: float = 0.0
     paths: Mapping[str, str] = field(default_factory=dict)
     held_by_code: Mapping[str, int] = field(default_factory=dict)
-    spared: str = ""
+    spared: str = ""  #: why who left the source is left alone, where they are
+    skipped: Mapping[Op, int] = field(default_factory=dict)  #: of the pending: unsubscribes and removals an error kept
     left: Mapping[str, int] = field(default_factory=dict)  #: people who left the list since the last run, by kind
     corrected: int = 0  #: of these, sent as unsubscribed because this run had sent them as subscribed
     resumed: bool = False
@@ -101,4 +102,6 @@ class Report:
             "resumed": self.resumed,
             "left": dict(self.left),
             "corrected": self.corrected,
+            "spared": self.spared,
+            "skipped": {op.value: count for op, count in self.skipped.items()},
         }

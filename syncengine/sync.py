@@ -355,6 +355,7 @@ def _conclude(
         rejected=counts.rejected,
         unresolved=counts.unresolved,
         pending=counts.pending,
+        skipped=counts.leavers if problem is not None else {},
         **numbers,
     )
     report.check()
@@ -435,7 +436,7 @@ def plan_report(prepared: Prepared, job: str, list_id: str) -> Report:
         confirmed=dict.fromkeys(Op, 0),
         pending=facts.changes,
         held_by_code=facts.held,
-        spared=facts.spared,
+        spared=facts.left_alone,
         resumed=prepared.resumed,
         left=facts.left,
     )

@@ -162,6 +162,10 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
     ):
         if count:
             lines.append(f"  {count:,} {words}   ->  syncengine errors {short}{flag}")
+    if skipped := [f"{count:,} {_WORDS[Op(op)][0]}" for op, count in report["skipped"].items()]:
+        lines.append(f"  skipped because of the error: {', '.join(skipped)}, who left the source")
+    if report["spared"]:
+        lines.append(f"  {report['spared']}")
     if report["pending"] and report["result"] != "guard":
         lines.append(f"  {report['pending']:,} pending   ->  the same command goes on with them")
     requests, retries = report["requests"], report["retries"]

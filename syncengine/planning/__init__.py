@@ -102,7 +102,7 @@ def _plan_leavers(
     if intent.mode is not Mode.MIRROR:
         return 0, Counter(), ""
     gone = snapshot.missing(found.seen)
-    if leavers.on_missing is OnMissing.KEEP or not len(gone):
+    if leavers.on_missing is OnMissing.KEEP or not len(gone) or not found.rows:  # of an empty source a guard tells
         return len(gone), Counter(), ""
     spared = _spared(found, leavers)
     if spared:

@@ -38,6 +38,13 @@ class PlanFacts:
         return self.planned.get(op.value, 0)
 
     @property
+    def left_alone(self) -> str:
+        """A sentence about people who left the source and of whom nothing is made of that, or nothing."""
+        if not self.spared:
+            return ""
+        return f"{self.gone:,} contacts are not in the source and are left alone: {self.spared}"
+
+    @property
     def changes(self) -> int:
         """Contacts planned for any operation."""
         return sum(self.planned.values())

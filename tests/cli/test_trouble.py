@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncengine.lock import locked
+from syncengine.sandbox.faults import Fault, Status
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -109,6 +110,44 @@ def test_a_refused_token_ends_with_4_without_showing_it(project: "Project") -> N
     assert project.contacts.contacts == {}
 
 
+def test_removals_an_error_kept_back_are_said_in_summary_answer_and_report_and_done_by_the_next_run(
+    project: "Project",
+) -> None:
+    project.write_config(job='consent = "source"\nmode = "mirror"\nmirror = { on_missing = "remove" }')
+    project.run("sync", "--yes")
+    project.write_source(*project.people(247, n3="Astana"))
+    refusing = Fault(what=Status(401), times=None)
+    project.sandbox.faults.add(refusing)
+
+    told = project.run("sync", "--yes")
+    project.sandbox.faults.clear()
+    project.sandbox.faults.add(refusing)
+    answer = project.run("sync", "--yes", "--json")
+
+    assert (told.code, answer.code, len(project.contacts.contacts)) == (4, 4, 250)
+    assert "skipped because of the error: 3 to remove, who left the source" in told.out + told.err
+    assert (answer.report["skipped"], answer.report["pending"]) == ({"remove": 3}, 4)
+    page = (Path(answer.report["paths"]["run"]) / "report.html").read_text()
+    assert "Skipped because of the error, pending: 3 to remove, who left the source." in page
+
+    project.sandbox.faults.clear()
+    report = project.run("sync", "--yes", "--json").report
+    assert (report["confirmed"]["remove"], report["confirmed"]["update"], report["skipped"]) == (3, 1, {})
+    assert len(project.contacts.contacts) == 247
+
+
+def test_whoever_is_spared_is_told_in_the_answer_with_the_reason(project: "Project") -> None:
+    project.run("sync", "--yes")
+    project.write_config(job='consent = "source"\nmode = "mirror"')
+    rewrite(project, 'name = "newsletter"', 'name = "mirror"')
+    project.write_source(*project.people(240))
+
+    told = project.run("sync", "--yes")
+
+    assert told.code == 0
+    assert told.out.count("10 contacts are not in the source and are left alone: this is the job's first run") == 1
+
+
 def test_a_wrong_list_ends_with_4(project: "Project") -> None:
     rewrite(project, project.contacts.id, "ffffffffffffffffffffffff")
 
@@ -130,6 +169,24 @@ def test_a_guard_ends_with_5_and_names_the_flag_that_lets_it_pass(project: "Proj
 
     passed = project.run("sync", "--yes", "--json", "--max-shrink", "80%")
     assert (passed.code, passed.report["confirmed"]["update"]) == (0, 1)
+
+
+def test_an_empty_file_removes_nobody_whatever_the_flags_and_says_how_many_there_were(project: "Project") -> None:
+    project.write_config(job='consent = "source"\nmode = "mirror"')
+    project.run("sync", "--yes")
+    sent = len(project.sandbox.log)
+    project.write_source()
+
+    for flags in ([], ["--max-missing", "100%", "--max-shrink", "100%", "--max-held", "100%"]):
+        answer = project.run("sync", "--yes", *flags)
+        assert (answer.code, len(project.sandbox.log)) == (5, sent)
+        assert "error[empty-source]: the source has a header and 0 rows; the last run saw 250" in answer.err
+        assert "no flag overrides that" in answer.err
+        assert NOTHING in answer.err
+
+    project.write_config(job='consent = "source"\nmode = "mirror"\nmirror = { on_missing = "keep" }')
+    alone = project.run("sync", "--yes", "--max-shrink", "100%", "--json")
+    assert (alone.code, alone.report["rows"], len(project.sandbox.log)) == (0, 0, sent)
 
 
 def test_a_second_run_ends_with_6_naming_the_first(project: "Project") -> None:

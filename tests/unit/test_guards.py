@@ -69,6 +69,10 @@ def test_an_empty_source_never_mirrors_whatever_the_limits(before: int | None) -
         check_rows(all_at(Bound(share=1.0)), 0, before, mirror=True)
 
     assert stopped.value.code == "empty-source"
+    assert stopped.value.what == "the source has a header and 0 rows" + (
+        f"; the last run saw {before:,}" if before else ""
+    )
+    assert "no flag overrides that" in stopped.value.why
 
 
 def test_too_many_held_rows_stop_the_run_and_the_commonest_reasons_are_told() -> None:

@@ -53,6 +53,8 @@ def test_the_json_is_the_documented_one() -> None:
         "resumed": False,
         "left": {},
         "corrected": 0,
+        "spared": "",
+        "skipped": {},
     }
     assert json.loads(json.dumps(REPORT.to_json())) == REPORT.to_json()
 
