@@ -27,6 +27,7 @@ from syncengine.ports import Changes, Journal
 from syncengine.prepare import ERRORS_FILE, NOTES_FILE, Prepared
 from syncengine.report import Report
 from syncengine.row_memory import drop_notes
+from syncengine.settlement import GONE
 from syncengine.suppression import lowered, moved
 
 REPORT_FILE: Final = "report.html"
@@ -99,6 +100,13 @@ _WHOM: Final = {
 def withheld_of(prepared: Prepared, journal: Journal) -> int:
     """How many were not sent because they left after the plan was made. Nothing went wrong with them."""
     return sum(code == SUPPRESSED for _, _, _, code, _ in journal.verdicts(prepared.run))
+
+
+def is_anybody_gone(prepared: Prepared, journal: Journal) -> bool:
+    """Whether the list no longer has somebody whom the source has, since they were removed there."""
+    gone = {batch for batch, _, _, code, _ in journal.verdicts(prepared.run) if code == GONE.code}
+    kept = [wave for wave in prepared.plan.waves if wave.op in {Op.ADD, Op.UPDATE, Op.RENAME}]
+    return any(wave.first_batch <= batch < wave.first_batch + wave.batches for wave in kept for batch in gone)
 
 
 def who_moved(prepared: Prepared, off: pl.Series) -> Iterator[tuple[str, str]]:

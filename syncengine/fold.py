@@ -80,9 +80,7 @@ def fold(
     present = judged.filter(confirmed & ~left.fill_null(value=False))
     return Folded(
         snapshot_rows(present, origin=origin, at=at),
-        pl.concat(
-            [judged.filter(confirmed & left.fill_null(value=False)).select(KEY, KEY_HASH), replaced_keys(present)]
-        ),
+        pl.concat([_all_keys(judged.filter(confirmed & left.fill_null(value=False))), replaced_keys(present)]),
         judged.filter(~confirmed).select(KEY, FINGERPRINT, "outcome", "code", "text"),
         pl.concat(
             [

@@ -18,6 +18,7 @@ from syncengine.conclude import (
     clear_scratch,
     count,
     gather_changes,
+    is_anybody_gone,
     subscribed_rows,
     who_moved,
     withheld_of,
@@ -260,6 +261,7 @@ class _Work:
             max_requests=parts.pace.max_requests,
             chance=parts.chance,
             begun_before=parts.journal.doubtful_batches(prepared.run).keys() - prepared.done,
+            off=parts.state.off(),
         )
         if parts.listening is not None:
             self.dispatcher.watch = self._watch(parts.listening)
@@ -390,7 +392,9 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         rules=prepared.rules,
         mapping=prepared.mapping_json,
         generation=prepared.generation,
-        clean=report.unresolved == remembered and not prepared.facts.spared,
+        clean=report.unresolved == remembered
+        and not prepared.facts.spared
+        and not is_anybody_gone(prepared, parts.journal),
         rows=report.rows,
         held=not_sent,
         same=report.rows - not_sent,

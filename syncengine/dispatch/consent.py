@@ -33,6 +33,13 @@ def who_left(off: Mapping[str, str]) -> pl.Expr:
     return pl.col(ACTIVE) & (pl.col(ADDRESS).is_in(addresses) | before.is_in(addresses))
 
 
+def who_is_off(batch: Batch, off: pl.Series) -> set[int]:
+    """Positions of the contacts whose address, old or new, is in `off`."""
+    before = pl.col(CONTACT).str.strip_chars().str.to_lowercase()
+    found = batch.contacts.select(pl.col(ADDRESS).is_in(off.implode()) | before.is_in(off.implode())).to_series()
+    return set(found.arg_true().to_list())
+
+
 def withheld(batch: Batch, off: Mapping[str, str]) -> dict[int, Verdict]:
     """Verdicts of contacts that are not to be sent any more. `off` maps addresses to kinds."""
     found = batch.contacts.with_row_index("position").filter(who_left(off)).select("position", ADDRESS)

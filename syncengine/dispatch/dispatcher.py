@@ -4,9 +4,8 @@ Who does what: `settlement` decides which request is next, `retry` and `circuit`
 are in flight, the destination's pacer how fast they go. Here they are only brought together.
 """
 
-import json
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -17,6 +16,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from syncengine.catalogue import Family, Reading, read_text
 from syncengine.dispatch.circuit import Circuit
+from syncengine.dispatch.circumstances import circumstances_of
 from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, may_arrive_late, overloaded
@@ -33,10 +33,10 @@ from syncengine.events import (
     WaitingForLateRequests,
     WaveBegan,
 )
-from syncengine.frames import BATCH, CONTACT, EMAIL, IN_DOUBT, KEY, KNOWN_FINGERPRINT, ROW, VARIABLES
+from syncengine.frames import BATCH, KEY, ROW
 from syncengine.model import GRACE, Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
 from syncengine.ports import Batch, Destination, Done, Intended
-from syncengine.settlement import Ask, Circumstances, Settled, Terms, settle
+from syncengine.settlement import Ask, Settled, Terms, settle
 
 BATCHES_AT_A_TIME = 32  #: prepared and intended together: polars joins 32 bodies at about the price of one
 
@@ -108,6 +108,7 @@ class Dispatcher:
     begun_before: Collection[int] = frozenset()  #: batches an earlier process began to send and did not settle
     watch: Watch | None = None  #: who leaves meanwhile; None: nobody tells
     occupied: frozenset[str] = frozenset()
+    off: pl.Series = field(default_factory=lambda: pl.Series("off", [], dtype=pl.String))  #: addresses, when it began
     in_flight: int = 0
     retries: int = 0
 
@@ -248,7 +249,9 @@ class Dispatcher:
         requested and no answer came, so that the batch stays intended.
         """
         lost = _Lost(int(batch.number in self.begun_before))
-        machine = settle(batch.size, terms, _circumstances(batch, lost), withheld=withheld)
+        machine = settle(
+            batch.size, terms, circumstances_of(batch, lambda: lost.attempts, self._off_by_now), withheld=withheld
+        )
         in_doubt = False
         try:
             ask = next(machine)
@@ -261,6 +264,9 @@ class Dispatcher:
         except StopIteration as end:
             settled: Settled = end.value
         return settled, in_doubt
+
+    def _off_by_now(self) -> tuple[pl.Series, Mapping[str, str]]:
+        return self.off, self.watch.off if self.watch is not None else {}
 
     async def _answer(self, batch: Batch, ask: Ask, lost: "_Lost") -> tuple[Answer | None, bool]:
         """The answer to one request, sent as often as it takes; and whether an attempt may still be applied late.
@@ -354,20 +360,6 @@ class _Lost:
     """Attempts of a batch that may have been carried out without an answer that reached us."""
 
     attempts: int
-
-
-def _circumstances(batch: Batch, lost: _Lost) -> Circumstances:
-    def addresses() -> Sequence[tuple[str, ...]]:
-        return [tuple(dict.fromkeys(pair)) for pair in batch.contacts.select(CONTACT, EMAIL).iter_rows()]
-
-    def carriers(variable: str) -> set[int]:
-        named = f'{{"name":{json.dumps(variable)},'
-        return set(batch.contacts[VARIABLES].str.contains(named, literal=True).arg_true().to_list())
-
-    def doubted() -> set[int]:
-        return set((batch.contacts[KNOWN_FINGERPRINT] == IN_DOUBT).arg_true().to_list())
-
-    return Circumstances(addresses, carriers, lambda: lost.attempts, doubted)
 
 
 def _readings(answer: Answer) -> list[Reading]:

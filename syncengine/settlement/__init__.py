@@ -23,6 +23,7 @@ from syncengine.model import Call, Op, Verdict
 from syncengine.settlement.adding import add
 from syncengine.settlement.case import (
     BEYOND_MINIMUM,
+    GONE,
     MINIMUM,
     Ask,
     BudgetSpentError,
@@ -42,6 +43,7 @@ from syncengine.settlement.updating import update
 
 __all__ = [
     "BEYOND_MINIMUM",
+    "GONE",
     "MINIMUM",
     "Ask",
     "Circumstances",

@@ -88,12 +88,15 @@ class Circumstances:
 
     `lost` counts the attempts of this batch that may have been carried out without an answer that reached us; `doubted`
     are positions of contacts of which that holds since an earlier run.
+    `left` tells which contacts are known to have left the list by the service's own word: where it has them no more,
+    they are gone, and nobody puts them back, not even as unsubscribed.
     """
 
     addresses: Callable[[], Sequence[tuple[str, ...]]]
     carriers: Callable[[str], Collection[int]]
     lost: Callable[[], int] = _none_lost
     doubted: Callable[[], Collection[int]] = frozenset
+    left: Callable[[], Collection[int]] = frozenset
 
 
 Settlement = Generator[Ask, Answer, Settled]

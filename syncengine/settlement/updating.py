@@ -152,6 +152,8 @@ def _treat_missing(case: Case, position: int, complaint: Complaint, call: Call) 
         case.to_update.add(position)  # renamed before and the answer lost, or gone: its new address tells
     elif position in case.told_exists:
         case.unresolved(position, "contradictory", complaint.text)
+    elif position in case.about.left():
+        case.decide(position, GONE)
     elif case.terms.may_add:
         case.told_missing.add(position)
         case.not_updated.add(position)
@@ -163,7 +165,7 @@ def _treat_missing(case: Case, position: int, complaint: Complaint, call: Call) 
 def _may_be_missing(case: Case, position: int) -> bool:
     """Whether unknown words may mean "not found", and the add that tells has not been tried yet."""
     unknown = case.terms.op is Op.ADD and case.terms.may_add
-    return unknown and position not in case.told_exists | case.not_added
+    return unknown and position not in case.told_exists | case.not_added and position not in case.about.left()
 
 
 def _judge_lone(case: Case, position: int, blame: Blame, call: Call) -> Steps:

@@ -151,6 +151,22 @@ async def test_w1_a_known_contact_that_was_removed_is_not_brought_back(world: Wo
     assert (report.rejected, report.result) == (1, Result.OK)
 
 
+@pytest.mark.parametrize("behind", [0.0, 3600.0], ids=["in-the-same-second", "by-a-clock-that-is-an-hour-behind"])
+async def test_w1_whoever_was_removed_when_we_confirmed_them_is_not_put_back_as_unsubscribed(
+    world: World, behind: float
+) -> None:
+    """Their clock ticks in seconds, and may not be ours: the removal seems to be older than our confirmation."""
+    await world.run()
+    del world.to.contacts["user5@example.com"]
+    world.desk.tell("user5@example.com", "removed", at=world.trial.now().timestamp() - behind)
+
+    report = await world.run()
+    again = await world.run()
+
+    assert world.active(5) is None
+    assert (report.rejected, report.unresolved, again.held_by_code) == (0, 0, {"suppressed": 1})
+
+
 async def test_w1_whoever_leaves_while_their_batch_is_in_flight_is_corrected_within_30_seconds(world: World) -> None:
     await world.run()
     world.to.times.clear()

@@ -63,6 +63,31 @@ def rejected(code: str, text: str) -> Verdict:
     return Verdict(Outcome.REJECTED, code, text)
 
 
+@pytest.mark.parametrize("terms", [KNOWN, UNKNOWN], ids=["known", "unknown"])
+def test_whoever_left_and_is_missing_is_gone_and_not_added_again(terms: Terms) -> None:
+    about = Circumstances(lambda: [(address(at),) for at in range(5)], lambda _: set(), left=lambda: {3})
+    machine = settle(5, replace(terms, first=Call.UPDATE), about)
+    added: set[int] = set()
+
+    def answer(ask: Ask) -> Answer:
+        if ask.call is Call.ADD:
+            added.update(ask.positions)
+            return Accepted()
+        if 3 not in ask.positions:
+            return Accepted()
+        return Partial(len(ask.positions) - 1, (missing(3),)) if len(ask.positions) > 1 else Declined((missing(3),))
+
+    try:
+        ask = next(machine)
+        while True:
+            ask = machine.send(answer(ask))
+    except StopIteration as end:
+        settled: Settled = end.value
+
+    assert settled.verdicts == {3: Verdict(Outcome.CONFIRMED, "gone")}
+    assert added == set()
+
+
 def test_a_plain_acceptance_confirms_everybody_in_one_request() -> None:
     settled, asked = carry_out(100, UNKNOWN, script(Accepted()))
 
