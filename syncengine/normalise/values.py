@@ -357,6 +357,8 @@ def date_evidence(cells: pl.Series) -> DateEvidence:
     """
     filled = cells.to_frame("cell").select(text(pl.col("cell"))).drop_nulls()
     distinct = filled.filter(pl.col("cell").str.contains(_LIKE_A_DATE)).group_by("cell").len("rows")
+    if distinct.is_empty():
+        return DateEvidence(filled.height)
     answers = distinct.lazy().select(*(_reads(format_) for format_ in DATE_CANDIDATES)).collect().row(0, named=True)
     read = {format_: answer for format_, answer in answers.items() if answer["rows"]}
     return DateEvidence(

@@ -7,10 +7,9 @@ import asyncio
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from syncengine.events import BatchSettled
 from syncengine.model import Op, Outcome
@@ -102,13 +101,16 @@ class Polite:
 
 @dataclass(slots=True)
 class Bounded:
-    """What is recorded as settled is never sent again, and a killed process leaves no more open than was in flight."""
+    """What is recorded as settled is never sent again, what left was recorded before, and a killed process leaves no
+    more open than was in flight.
+    """
 
     accuse: Accuse
     processes: Mapping[Line, Process]
     batch_of: dict[Line, dict[str, int]] = field(default_factory=dict)
     settled: dict[Line, set[int]] = field(default_factory=dict)
     begun: dict[Line, set[int]] = field(default_factory=dict)
+    of_run: dict[str, tuple[set[int], set[int]]] = field(default_factory=dict)  #: run → settled and begun, by anybody
 
     def planned(self, process: Process) -> None:
         """A process is about to send."""
@@ -121,20 +123,30 @@ class Bounded:
         }
         self.settled[line] = set(prepared.done) if prepared is not None else set()
         self.begun[line] = set()
+        if prepared is not None:
+            settled, begun = self.of_run.setdefault(prepared.run, (set(), set()))
+            if forgotten := settled - prepared.done:
+                self.accuse(f"forgotten: batches {sorted(forgotten)} were settled, and the journal does not say so")
+            if unnoted := begun - process.remembered:
+                self.accuse(f"intent: batches {sorted(unnoted)} were sent, and the journal knows nothing of it")
 
     def leaves(self, flight: Flight) -> None:
-        batches = {self.batch_of[flight.line].get(address) for address in flight.contacts}
-        for batch in batches & self.settled[flight.line]:
+        line = flight.line
+        batches = {self.batch_of[line].get(address) for address in flight.contacts}
+        for batch in batches & self.settled[line]:
             self.accuse(f"again: batch {batch} is settled, and request {flight.number} sends of it")
         if None in batches:
             self.accuse(f"stranger: request {flight.number} is about somebody who is not in the plan")
-        self.begun[flight.line] |= {batch for batch in batches if batch is not None}
+        begun = {batch for batch in batches if batch is not None}
+        self.begun[line] |= begun
+        self._of_run(self.processes[line])[1].update(begun)
 
     def lands(self, flight: Flight) -> None:
         """Nothing to see."""
 
     def is_settled(self, process: Process, event: BatchSettled) -> None:
         self.settled[process.line].add(event.batch)
+        self._of_run(process)[0].add(event.batch)
 
     def killed(self, process: Process) -> int:
         """Contacts that were begun and not settled: those that are sent again."""
@@ -145,6 +157,10 @@ class Bounded:
         if contacts > most:
             self.accuse(f"resend: {contacts} contacts were in flight when the process died, {most} are allowed")
         return contacts
+
+    def _of_run(self, process: Process) -> tuple[set[int], set[int]]:
+        run = process.prepared.run if process.prepared is not None else ""
+        return self.of_run.setdefault(run, (set(), set()))
 
 
 @dataclass(slots=True)
@@ -212,17 +228,6 @@ class Discreet:
 _ECHOES = tuple(echo.encode() for echo in (TOKEN, TOKEN.replace("/", "\\/"), TOKEN.replace("/", "%2F")))
 
 
-def untouched(contacts: ContactList, strangers: Iterable[tuple[str, str, bool]]) -> Iterator[str]:
-    """People on the list whom no export ever named: each as they were."""
-    for email, name, active in strangers:
-        contact = contacts.find(email)
-        if contact is None or (contact.name, contact.active) != (name, active):
-            yield f"stranger: {email} was changed to {contact}"
-
-
 def now() -> float:
     """Seconds of the simulation."""
     return asyncio.get_running_loop().time()
-
-
-Facts = Mapping[str, Any]

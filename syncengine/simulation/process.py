@@ -16,7 +16,7 @@ from syncengine.destinations._http import Door
 from syncengine.destinations._pacing import Pacer
 from syncengine.destinations.v2 import SmartSenderV2
 from syncengine.events import Event
-from syncengine.frames import ACTIVE, AFTER, BATCH, CONTACT, EMAIL, KEY, NAME
+from syncengine.frames import ACTIVE, AFTER, BATCH, CONTACT, EMAIL, KEY, LEFT_SOURCE, NAME
 from syncengine.guards import Guards
 from syncengine.journal import Journal
 from syncengine.keyed import contact_key_of
@@ -78,6 +78,26 @@ class Wanted:
     variables: str  #: JSON
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A contact as the state has it."""
+
+    key: str
+    email: str
+    name: str | None
+    active: bool
+    variables: str  #: JSON
+    fingerprint: int
+
+    @property
+    def left(self) -> bool:
+        """Whether it is known to have left the source."""
+        return self.fingerprint == LEFT_SOURCE
+
+    def as_wanted(self) -> Wanted:
+        return Wanted(Op.ADD, self.key, self.email, self.email, self.name, self.active, self.variables)
+
+
 @dataclass(slots=True)
 class Process:
     """`observe` is told events while the process lives; `planned` is called with its plan before anything is sent."""
@@ -96,6 +116,8 @@ class Process:
     plan: dict[int, list[Wanted]] = field(default_factory=dict)  #: by batch
     task: Task[Ended] | None = None
     log: RunLog | None = None
+    journal: JournalPort | None = None
+    remembered: frozenset[int] = frozenset()  #: batches whose intent or outcome the journal had at its start
 
     async def run(self, *, fresh: bool = False) -> Ended:
         """The command, from opening the state to the copy of it that a good run leaves. Raises what `sync` raises."""
@@ -123,6 +145,7 @@ class Process:
 
     def _parts(self, connection: sqlite3.Connection, door: Door) -> Parts:
         setting = self.setting
+        self.journal = self.engine.journal(connection)
         mapping = Mapping(
             EmailRule(("email",)),
             ActiveRule(column="active"),
@@ -137,7 +160,7 @@ class Process:
             Bound(count=0),
             lambda: Understood(self.source, mapping, rules, "{}"),
             StateStore(connection, self.folder, DEFAULT_LIST, URL),
-            self.engine.journal(connection),
+            self.journal,
             self.engine.destination(door, setting.batch_size),
             self.folder / "runs",
             Pace(setting.concurrency),
@@ -153,6 +176,8 @@ class Process:
     def _approve(self, prepared: Prepared) -> bool:
         self.prepared = prepared
         self.plan = planned_contacts(prepared)
+        if self.journal is not None:
+            self.remembered = prepared.done | self.journal.doubtful_batches(prepared.run).keys()
         path = prepared.plan.folder / "log.jsonl"
         secret = contact_key_of(self.folder)
         self.log = RunLog(path, run=prepared.run, job=JOB, contact_key=secret, tokens=(Secret(TOKEN),))
