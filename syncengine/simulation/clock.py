@@ -24,6 +24,10 @@ class SimulatedLoop(VirtualTimeLoop):
         self.turns = 0
         self.before_turn: Step | None = None
 
+    def go_to(self, second: float) -> None:
+        """It is so late now. Timers that were set before ring at once."""
+        self._virtual_now = max(self._virtual_now, second)
+
     def _run_once(self) -> None:
         self.turns += 1
         if self.before_turn is not None:

@@ -26,7 +26,6 @@ class Company:
     chance: Random
     ids: bool = False
     people: dict[str, Person] = field(default_factory=dict)
-    left: set[str] = field(default_factory=set)  #: addresses of people who were in an export and are not any more
     _hired: int = 0
 
     def hire(self, count: int) -> None:
@@ -38,7 +37,6 @@ class Company:
                 f"p{number}", f"user{number}@example.com", f"Name {number}", self.chance.random() < 0.8, self._city()
             )
             self.people[person.id] = person
-            self.left.discard(person.email)
 
     def export(self) -> FrameSource:
         """The file as it is today."""
@@ -63,19 +61,24 @@ class Company:
             elif fate < 0.30:
                 self._change(person, active=not person.active)
             elif fate < 0.38 and leaving:
-                del self.people[person.id]
-                self.left.add(person.email)
+                self.dismiss(person.id)
             elif fate < 0.48 and self.ids:
                 self.move(person.id, f"new{self.chance.randrange(10**9)}@example.com")
         if self.ids and len(self.people) > 3 and self.chance.random() < 0.5:
             self.chain()
         self.hire(self.chance.randrange(6))
 
+    def dismiss(self, who: str) -> None:
+        """Somebody leaves."""
+        del self.people[who]
+
+    def rename(self, who: str, name: str) -> None:
+        """Somebody is called otherwise."""
+        self._change(self.people[who], name=name)
+
     def move(self, who: str, email: str) -> None:
         """Somebody has another address."""
-        self.left.add(self.people[who].email)
         self._change(self.people[who], email=email)
-        self.left.discard(email)
 
     def chain(self) -> None:
         """The first takes the second's address, who takes the third's, who has a new one."""

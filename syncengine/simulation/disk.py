@@ -36,11 +36,18 @@ def _hook(event: str, facts: tuple[Any, ...]) -> None:
         return
     path = str(facts[0])
     if path.startswith(_Listening.folder):
-        _Listening.tell = None  # whoever is told may well open files
-        try:
+        with _unheard():  # whoever is told may well open files
             tell(f"{event} {Path(path).name}")
-        finally:
-            _Listening.tell = tell
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """What is done to files within the block is not told."""
+    tell, _Listening.tell = _Listening.tell, None
+    try:
+        yield
+    finally:
+        _Listening.tell = tell
 
 
 @contextlib.contextmanager
@@ -69,13 +76,14 @@ def each_statement(connection: sqlite3.Connection, tell: OnStep) -> None:
 def image_of(folder: Path) -> Image:
     """What is on disk now. `-shm` is left out: SQLite makes it anew, and no crash leaves anything of worth in it."""
     image: Image = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if path.is_dir():
-            if not any(path.iterdir()):
-                image[f"{name}/"] = b""
-        elif not name.endswith("-shm"):
-            image[name] = path.read_bytes()
+    with _unheard():
+        for path in sorted(folder.rglob("*")):
+            name = str(path.relative_to(folder))
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    image[f"{name}/"] = b""
+            elif not name.endswith("-shm"):
+                image[name] = path.read_bytes()
     return image
 
 

@@ -7,7 +7,7 @@ import asyncio
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,7 +107,7 @@ class Bounded:
 
     accuse: Accuse
     processes: Mapping[Line, Process]
-    batch_of: dict[Line, dict[str, int]] = field(default_factory=dict)
+    batch_of: dict[Line, dict[tuple[str, str], int]] = field(default_factory=dict)
     settled: dict[Line, set[int]] = field(default_factory=dict)
     begun: dict[Line, set[int]] = field(default_factory=dict)
     of_run: dict[str, tuple[set[int], set[int]]] = field(default_factory=dict)  #: run → settled and begun, by anybody
@@ -115,12 +115,7 @@ class Bounded:
     def planned(self, process: Process) -> None:
         """A process is about to send."""
         line, prepared = process.line, process.prepared
-        self.batch_of[line] = {
-            address.lower(): batch
-            for batch, contacts in process.plan.items()
-            for contact in contacts
-            for address in (contact.email, contact.contact)
-        }
+        self.batch_of[line] = batches_by_subject(process.plan)
         self.settled[line] = set(prepared.done) if prepared is not None else set()
         self.begun[line] = set()
         if prepared is not None:
@@ -132,7 +127,7 @@ class Bounded:
 
     def leaves(self, flight: Flight) -> None:
         line = flight.line
-        batches = {self.batch_of[line].get(address) for address in flight.contacts}
+        batches = {self.batch_of[line].get(subject) for subject in flight.subjects}
         for batch in batches & self.settled[line]:
             self.accuse(f"again: batch {batch} is settled, and request {flight.number} sends of it")
         if None in batches:
@@ -161,6 +156,18 @@ class Bounded:
     def _of_run(self, process: Process) -> tuple[set[int], set[int]]:
         run = process.prepared.run if process.prepared is not None else ""
         return self.of_run.setdefault(run, (set(), set()))
+
+
+def batches_by_subject(plan: Mapping[int, Sequence[Wanted]]) -> dict[tuple[str, str], int]:
+    """The batch of each subject a request of the plan may have; see `Flight`."""
+    found: dict[tuple[str, str], int] = {}
+    for batch, contacts in plan.items():
+        for one in contacts:
+            found[one.contact.lower(), "" if one.op is Op.REMOVE else one.email.lower()] = batch
+    for batch, contacts in plan.items():
+        for one in contacts:  # whoever has the new address already is asked for by it
+            found.setdefault((one.email.lower(), one.email.lower()), batch)
+    return found
 
 
 @dataclass(slots=True)

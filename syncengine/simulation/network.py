@@ -7,7 +7,7 @@ A request that has left its process goes its own way: killing the process does n
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -32,7 +32,9 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """One request from where it left. `contacts`: address → what the service is asked to make of it."""
+    """One request from where it left. `contacts`: address → what the service is asked to make of it; `subjects`: of
+    each contact the address it is asked for by, and the one it is to have ("" if it is to be removed).
+    """
 
     number: int
     line: Line
@@ -40,6 +42,7 @@ class Flight:
     token: bytes
     body: bytes
     contacts: dict[str, str]
+    subjects: tuple[tuple[str, str], ...]
     left_at: float
     fate: Fate
     is_open: bool = True  #: the client waits for it
@@ -91,6 +94,17 @@ class Network:
                 flight.lost = not flight.heard and self.weather.chance.random() < 0.5
                 self._land(flight)
 
+    def inherit(self, flight: Flight, arrives: float | None) -> None:
+        """A request of a process that is gone: it is carried out after so many seconds, or never (None)."""
+        line = Line()
+        line.dead = True
+        left = replace(flight, number=next(self._numbers), line=line, is_open=False, lost=arrives is None)
+        self.flights.append(left)
+        for onlooker in self.onlookers:
+            onlooker.lands(left)
+        if arrives is not None:
+            self._start(left, arrives)
+
     async def settled(self) -> None:
         """Returns when nothing is on its way any more."""
         while self.on_the_way:
@@ -115,7 +129,8 @@ class Network:
         now = asyncio.get_running_loop().time()
         fate = self.weather.fate(now)
         token = request.headers["access-token"].encode()
-        flight = Flight(next(self._numbers), line, request.url.path, token, body, contacts_of(body), now, fate)
+        told = contacts_of(body), subjects_of(body)
+        flight = Flight(next(self._numbers), line, request.url.path, token, body, *told, now, fate)
         self.flights.append(flight)
         self.trace.note("leaves", flight.number, request.url.path, fate, body.decode())
         for onlooker in self.onlookers:
@@ -293,3 +308,15 @@ def contacts_of(body: bytes) -> dict[str, str]:
             if email is not None:
                 found[email.lower()] = content
     return found
+
+
+def subjects_of(body: bytes) -> tuple[tuple[str, str], ...]:
+    """Of each contact in a request the address it is asked for by, and the one it is to have; "" to be removed."""
+    told: Any = json.loads(body)
+    removed = [(email.lower(), "") for email in told.get("emails", ())]
+    others = told.get("contacts", [told] if "contact" in told else [])
+    found: list[tuple[str, str]] = []
+    for contact in others:
+        by = contact.get("contact", contact.get("email"))
+        found.append((by.lower(), contact.get("parameters", contact).get("email", by).lower()))
+    return (*removed, *found)

@@ -87,16 +87,17 @@ class Stage:
         self.strangers: list[Stranger] = []
         self._engine = engine
         self._disks = count(1)
-        self._runs = count(1)
+        self.run_numbers = count(1)
         self._processes: dict[Line, Process] = {}
         self.phantoms = NoPhantoms(self.accuse, lambda: self.held)
         self.bounded = Bounded(self.accuse, self._processes)
         self.versions = SameVersion(self.accuse)
+        self.polite = Polite(self.accuse, setting.rate)
         onlookers = (
             OneAtATime(self.accuse),
             self.versions,
             SaysActive(self.accuse),
-            Polite(self.accuse, setting.rate),
+            self.polite,
             self.bounded,
         )
         self.network = Network(self.sandbox.app, weather, trace, onlookers)
@@ -138,7 +139,7 @@ class Stage:
             self.network,
             source,
             self._engine,
-            lambda: f"run-{next(self._runs):04}",
+            lambda: f"run-{next(self.run_numbers):04}",
             lambda event: self._observe(process, event),
             self._planned,
         )
