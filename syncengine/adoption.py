@@ -7,7 +7,7 @@ only real differences, and contacts that were held because their consent was unk
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import polars as pl
 
 from syncengine.bootstrap import Session
 from syncengine.config.model import VARIABLE_NAME, Job
+from syncengine.duplicates import resolve_duplicates
 from syncengine.durable import drafted
 from syncengine.errors import ConfigError, SourceError
 from syncengine.frames import (
@@ -24,11 +25,14 @@ from syncengine.frames import (
     ADDRESS,
     CODE,
     CONFIRMED_AT,
+    CONTENT_UNKNOWN,
     EMAIL,
     FINGERPRINT,
     KEY,
     KEY_HASH,
+    LEFT_SOURCE,
     NAME,
+    ORDINAL,
     ORIGIN,
     REASON,
     ROW,
@@ -39,7 +43,7 @@ from syncengine.frames import (
 )
 from syncengine.guarded import guarded, unguarded
 from syncengine.model import Variable, VariableType
-from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, VariableRule
+from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, VariableRule, Winner
 from syncengine.normalise.mapping import Mapping as RowMapping
 from syncengine.normalise.rows import key_hashes, normalise
 from syncengine.ports import Changes, Chunk, Source
@@ -53,10 +57,17 @@ ORIGIN_ADOPTED: Final = "adopted"
 
 @dataclass(slots=True)
 class Adopted:
-    """What an adoption brought in. `refused` are rows that could not be read: (row, code, reason)."""
+    """What an adoption brought in.
+
+    newer     contacts left as they are, because the state has them confirmed after the file was written
+    lowered   contacts taken as not subscribed, because the file says so of them and its opposite
+    refused   rows that were left out: (row, code, reason)
+    """
 
     contacts: int = 0
     active: int = 0
+    newer: int = 0
+    lowered: int = 0
     variables: tuple[str, ...] = ()
     refused: list[tuple[int, str, str]] = field(default_factory=list)
 
@@ -66,7 +77,9 @@ def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], no
 
     headers   field → column, where the file names `email`, `name`, `active` or a variable otherwise
 
-    Contacts of the state that the file does not have stay as they are. Raises SourceError, ConfigError.
+    The file is taken for what it shows, and for nothing else: contacts it does not have stay as they are in the state,
+    so do a known contact's name and variables it has no column for, and whoever was confirmed after it was written.
+    Raises SourceError, ConfigError.
     """
     source = open_source(SourceOptions(str(file), Path.cwd()))
     columns = _columns(source, headers)
@@ -79,22 +92,81 @@ def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], no
     )
     result = Adopted(variables=variables)
     frames = [frame for chunk in source.chunks() if not (frame := _read(chunk, source, mapping, result)).is_empty()]
-    rows = pl.concat([_NOBODY, *frames]).unique(ADDRESS, keep="last", maintain_order=True)
     state = session.state(job)
     hear(session.listening(job.list_id), state, job.name, now)  # what is in the inbox is older than what is adopted now
-    rows = _keyed(rows, _id_variable(job), _known_keys(session, job, rows))
+    rows = _one_each(pl.concat([_NOBODY, *frames]), result)
+    written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    known, subscribed = _known(session, job, rows), rows.filter(ACTIVE)[ADDRESS]
+    result.newer = known.filter(pl.col(CONFIRMED_AT) > written).height
+    rows = rows.join(known.filter(pl.col(CONFIRMED_AT) > written), on=ADDRESS, how="anti")
+    rows = _keyed(rows, _id_variable(job), known.select(ADDRESS, pl.col(KEY).alias("known_key")))
+    rows = _completed(rows, known, variables, named=NAME in columns)
     upserts = rows.with_columns(pl.lit(ORIGIN_ADOPTED).alias(ORIGIN), pl.lit(now).alias(CONFIRMED_AT)).select(
         pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items()
     )
     state.amend(Changes([upserts.lazy()], [], [], _NOTHING_REFUSED, _NO_DOUBTS), now)
     state.remember_variables([Variable(name, VariableType.STRING) for name in variables], now, ORIGIN_ADOPTED)
-    state.lift_suppressions(rows.filter(ACTIVE)[ADDRESS], before=datetime.fromtimestamp(file.stat().st_mtime, UTC))
+    state.lift_suppressions(subscribed, before=written)
     result.contacts, result.active = upserts.height, int(upserts[ACTIVE].sum())
     return result
 
 
+def _one_each(rows: pl.DataFrame, result: Adopted) -> pl.DataFrame:
+    """One row for each contact: the last, and not subscribed where any of them says so."""
+    chosen, losers = resolve_duplicates(rows, Winner.LAST)
+    result.refused += losers.select(ROW, CODE, REASON).rows()
+    result.lowered = chosen.filter(pl.col(FINGERPRINT) == CONTENT_UNKNOWN).height
+    return chosen
+
+
+def _completed(rows: pl.DataFrame, known: pl.DataFrame, variables: Sequence[str], *, named: bool) -> pl.DataFrame:
+    """`rows` with what the state has of them and the file has no column for. Whoever left the source has left it still.
+
+    A contact that is made of both is compared in the next run, whatever its row says.
+    """
+    told = rows.join(
+        known.select(
+            ADDRESS,
+            pl.col(NAME).alias("known_name"),
+            _others(known[VARIABLES], variables).alias("others"),
+            (pl.col(FINGERPRINT) == LEFT_SOURCE).alias("had left"),
+        ),
+        on=ADDRESS,
+        how="left",
+        maintain_order="left",
+    )
+    others = pl.col("others").fill_null("")
+    both = pl.concat_str(others, pl.col(VARIABLES).str.slice(1).str.head(-1))
+    name = pl.col(NAME) if named else pl.col("known_name")
+    mixed = (others != "") | (name.ne_missing(pl.col(NAME)))
+    return told.with_columns(
+        pl.when(others != "").then(pl.format("[{}]", both.str.strip_chars(","))).otherwise(VARIABLES).alias(VARIABLES),
+        name.alias(NAME),
+        pl.when(pl.col("had left").fill_null(value=False) & ~pl.col(ACTIVE))
+        .then(pl.lit(LEFT_SOURCE, pl.UInt64))
+        .when(mixed)
+        .then(pl.lit(CONTENT_UNKNOWN, pl.UInt64))
+        .otherwise(FINGERPRINT)
+        .alias(FINGERPRINT),
+    )
+
+
+def _others(known: pl.Series, variables: Sequence[str]) -> pl.Series:
+    """Variables in the API's form → those of other names, as the beginning of such a list: `{…},{…},` or ``."""
+    kept = [[one for one in json.loads(text) if one["name"] not in variables] for text in known]
+    return pl.Series(["".join(f"{_as_json(one)}," for one in few) for few in kept], dtype=pl.String)
+
+
+def _as_json(variable: Mapping[str, str]) -> str:
+    return json.dumps(variable, ensure_ascii=False, separators=(",", ":"))
+
+
 _NOBODY: Final = pl.DataFrame(
     schema={
+        ORDINAL: pl.UInt64,
+        ROW: pl.UInt64,
+        CODE: pl.String,
+        REASON: pl.String,
         KEY: pl.String,
         EMAIL: pl.String,
         ADDRESS: pl.String,
@@ -159,7 +231,17 @@ def _read(chunk: Chunk, source: Source, mapping: RowMapping, result: Adopted) ->
         (rule.name, pl.col(variable_column(rule.name))) for rule in sorted(mapping.variables, key=lambda r: r.name)
     ]
     return rows.filter(pl.col(CODE).is_null()).select(
-        KEY, EMAIL, ADDRESS, NAME, ACTIVE, variable_json(values).alias(VARIABLES), FINGERPRINT
+        pl.col(ROW).cast(pl.UInt64).alias(ORDINAL),
+        pl.col(ROW).cast(pl.UInt64),
+        pl.col(CODE).cast(pl.String),
+        pl.col(REASON).cast(pl.String),
+        KEY,
+        EMAIL,
+        ADDRESS,
+        NAME,
+        ACTIVE,
+        variable_json(values).alias(VARIABLES),
+        FINGERPRINT,
     )
 
 
@@ -173,27 +255,26 @@ def _id_variable(job: Job) -> str | None:
     return None
 
 
-def _known_keys(session: Session, job: Job, rows: pl.DataFrame) -> pl.DataFrame:
-    """ADDRESS, `known_key`: who of `rows` the state has already, under which key."""
+def _known(session: Session, job: Job, rows: pl.DataFrame) -> pl.DataFrame:
+    """SNAPSHOT rows of whom of `rows` the state has already."""
     path = session.state(job).current().path
     if path is None:
-        return pl.DataFrame(schema={ADDRESS: pl.String, "known_key": pl.String})
-    wanted = rows.lazy().select(ADDRESS)
-    return (
-        pl.scan_parquet(path)
-        .select(ADDRESS, pl.col(KEY).alias("known_key"))
-        .join(wanted, on=ADDRESS, how="semi")
-        .collect()
-    )
+        return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
+    return pl.scan_parquet(path).join(rows.lazy().select(ADDRESS), on=ADDRESS, how="semi").collect()
 
 
 def _keyed(rows: pl.DataFrame, id_variable: str | None, known: pl.DataFrame) -> pl.DataFrame:
-    """Each contact under the key the job will know it by: the state's, its id, or its address until its id is met."""
+    """Each contact under the key the job will know it by: the state's, its id, or its address until its id is met.
+
+    An id that two addresses have is neither's.
+    """
     own = pl.col(KEY)
     if id_variable is not None:
         pattern = rf'\{{"name":"{id_variable}","value":"((?:[^"\\]|\\.)*)"\}}'
         own = pl.coalesce(pl.col(VARIABLES).str.extract(pattern), pl.col(KEY))
-    keyed = rows.join(known, on=ADDRESS, how="left").with_columns(pl.coalesce("known_key", own).alias(KEY))
+    told = rows.join(known, on=ADDRESS, how="left", maintain_order="left").with_columns(own.alias("own"))
+    taken = pl.col("own").is_in(known["known_key"].implode()) | pl.col("own").is_duplicated()
+    keyed = told.with_columns(pl.coalesce("known_key", pl.when(~taken).then("own"), KEY).alias(KEY))
     return keyed.with_columns(key_hashes(keyed[KEY]).alias(KEY_HASH))
 
 

@@ -9,6 +9,8 @@ import polars as pl
 from syncengine.frames import ACTIVE, CODE, CONTENT_UNKNOWN, FINGERPRINT, KEY, ORDINAL, REASON, ROW
 from syncengine.normalise.mapping import Winner
 
+_CONTRADICTION = "; as not subscribed, because one of the rows says so"
+
 
 def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame, pl.DataFrame]:
     """DESIRED rows without held ones → (one row per key, the rows that lost with `code` and `reason`)."""
@@ -19,6 +21,7 @@ def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame
     judged = repeated.with_columns(
         (pl.col(ORDINAL) == best.over(KEY)).alias("wins"),
         pl.col(ACTIVE).all().over(KEY).alias("all_active"),
+        pl.col(ACTIVE).any().over(KEY).alias("any_active"),
         pl.col(ROW).filter(pl.col(ORDINAL) == best).first().over(KEY).alias("winner_row"),
     )
     lowered = pl.col(ACTIVE) & ~pl.col("all_active")
@@ -34,7 +37,13 @@ def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame
         judged.filter(~pl.col("wins"))
         .with_columns(
             pl.lit("duplicate").alias(CODE),
-            pl.format("row {} is the same contact and was taken", "winner_row").alias(REASON),
+            pl.format(
+                "row {} is the same contact and was taken{}",
+                "winner_row",
+                pl.when(pl.col("any_active") & ~pl.col("all_active"))
+                .then(pl.lit(_CONTRADICTION))
+                .otherwise(pl.lit("")),
+            ).alias(REASON),
         )
         .select(rows.columns)
     )

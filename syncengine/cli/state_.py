@@ -109,12 +109,18 @@ def adopt(
             "job": job.name,
             "contacts": done.contacts,
             "active": done.active,
+            "newer": done.newer,
+            "lowered": done.lowered,
             "variables": list(done.variables),
             "refused": [{"row": row, "code": code, "reason": reason} for row, code, reason in done.refused],
         }
         answer(json.dumps(document))
         return 0
     answer(f"{done.contacts:,} contacts of list {job.list_id} are known now, {done.active:,} of them subscribed.")
+    if done.newer:
+        say(f"  {done.newer:,} were confirmed after the file was written and stay as they are known")
+    if done.lowered:
+        say(f"  {done.lowered:,} are in the file as subscribed and as not: they count as not subscribed")
     for row, code, reason in done.refused[:20]:
         say(f"  row {row} was left out: {code}, {reason}")
     if len(done.refused) > 20:

@@ -1,6 +1,7 @@
 """What is remembered: brought in from a list, written out, looked at, and erased."""
 
 import json
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,6 +94,89 @@ def test_rows_of_an_export_that_cannot_be_read_are_told(project: "Project") -> N
 
     assert answer["contacts"] == 2
     assert [(one["row"], one["code"]) for one in answer["refused"]] == [(4, "email-invalid"), (5, "active-unreadable")]
+
+
+def test_rows_that_contradict_each_other_are_told_and_the_person_is_not_subscribed(project: "Project") -> None:
+    (project.folder / "export.csv").write_text(
+        "email,name,active\nA@example.com,Ann,false\na@example.com,Anna,true\nb@example.com,B,true\nb@example.com,B,true\n"
+    )
+
+    answer = project.run("state", "adopt", "export.csv", "--json").json
+
+    assert (answer["contacts"], answer["active"], answer["lowered"]) == (2, 1, 1)
+    assert answer["refused"] == [
+        {"row": 2, "code": "duplicate",
+         "reason": "row 3 is the same contact and was taken; as not subscribed, because one of the rows says so"},
+        {"row": 4, "code": "duplicate", "reason": "row 5 is the same contact and was taken"},
+    ]  # fmt: skip
+    (ann,) = project.run("state", "show", "a@example.com", "--json").json["contacts"]
+    assert (ann["name"], ann["active"]) == ("Anna", False)
+
+
+def test_what_an_export_has_no_column_for_stays_known_and_is_not_sent_again(project: "Project") -> None:
+    project.write_config(extra='fullName = "Full name"')
+    project.write_source(*project.people(20))
+    project.run("sync", "--yes")
+    (project.folder / "export.csv").write_text(
+        "email,active,city\n" + "".join(f"user{n}@example.com,true,City {n % 5}\n" for n in range(20))
+    )
+
+    assert project.run("state", "adopt", "export.csv", "--json").json["contacts"] == 20
+    (contact,) = project.run("state", "show", "user7@example.com", "--json").json["contacts"]
+    report = project.run("sync", "--yes", "--json").report
+
+    assert (contact["name"], contact["origin"]) == ("Name 7", "adopted")
+    assert contact["variables"] == {"city": "City 2", "fullName": "Name 7"}
+    assert (report["same"], report["requests"]) == (20, 0)
+
+
+def test_an_export_older_than_what_was_confirmed_changes_nothing_of_it(project: "Project") -> None:
+    """Under keep, an old export that shows somebody as subscribed would bring them back."""
+    project.write_config(job='consent = "keep"')
+    project.write_source("a@example.com,Ann,no,X", "b@example.com,Bob,yes,X")
+    project.run("sync", "--yes")
+    (project.folder / "export.csv").write_text("email,active\na@example.com,true\nc@example.com,true\n")
+    yesterday = time.time() - 86_400
+    os.utime(project.folder / "export.csv", (yesterday, yesterday))
+
+    answer = project.run("state", "adopt", "export.csv", "--json").json
+    project.write_source("a@example.com,Ann,yes,Y", "b@example.com,Bob,yes,X")
+    project.run("sync", "--yes")
+
+    assert (answer["contacts"], answer["newer"]) == (1, 1)
+    ann = project.contacts.find("a@example.com")
+    assert ann is not None
+    assert (ann.active, ann.variables["city"]) == (False, "Y")
+
+
+def test_who_left_the_source_has_left_it_after_an_adoption_too(project: "Project") -> None:
+    project.write_config(job='consent = "source"\nmode = "mirror"\nmirror = { max_missing = 3 }')
+    project.run("sync", "--yes")
+    project.write_source(*project.people(247))
+    project.run("sync", "--yes")
+    project.run("state", "export", "out.csv")
+    project.run("state", "adopt", "out.csv")
+    project.write_source(*project.people(246))
+
+    report = project.run("sync", "--yes", "--json").report
+
+    assert (report["result"], report["confirmed"]["unsubscribe"], report["same"]) == ("ok", 1, 246)
+
+
+def test_an_id_that_two_addresses_of_an_export_have_is_neither_s(project: "Project") -> None:
+    project.write_config(job='consent = "source"\nkey = "Id"', extra='id = "Id"')
+    project.write_source(
+        "1,a@example.com,A,yes,X", "2,b@example.com,B,yes,X", header="Id,Email,Full name,Subscribed,City"
+    )
+    (project.folder / "export.csv").write_text(
+        "email,name,active,city,id\na@example.com,A,true,X,1\nold@example.com,A,true,X,1\nb@example.com,B,true,X,2\n"
+    )
+
+    assert project.run("state", "adopt", "export.csv").code == 0
+    assert project.run("state", "verify").code == 0
+    report = project.run("sync", "--yes", "--json").report
+
+    assert (report["confirmed"]["rename"], report["rejected"], report["unresolved"]) == (0, 0, 0)
 
 
 def test_an_export_can_be_adopted_again(project: "Project") -> None:

@@ -271,6 +271,7 @@ def test_an_export_of_the_list_lifts_only_those_who_left_before_it(synced: "Proj
     inbox.take("complaint", "user2@example.com", datetime=int(time.time()) - 3600)
     export = synced.folder / "export.csv"
     export.write_text("email,name,active\n" + "".join(f"user{n}@example.com,Name {n},true\n" for n in (1, 2, 3)))
+    act(synced, "user3@example.com", Act.UNSUBSCRIBE)
     inbox.take("unsubscribed", "user3@example.com", datetime=int(time.time()) + 1)
     past = time.time() - 60
     os.utime(export, (past, past))
