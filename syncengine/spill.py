@@ -13,7 +13,7 @@ import polars as pl
 from syncengine.durable import make_private_folder
 from syncengine.frames import KEY_HASH
 
-MEMORY: Final = 128 * 1024 * 1024  #: bytes of rows kept before they go to disk
+MEMORY: Final = 128 * 1024 * 1024
 PARTITION: Final = 64 * 1024 * 1024  #: bytes of source a partition is meant for
 MOST: Final = 256
 
@@ -25,10 +25,14 @@ def partitions_for(size: int) -> int:
 
 
 class Spill:
-    """Frames with a `key_hash`, put in by the chunk and taken out by the partition. Remove it with `close`."""
+    """Frames with a `key_hash`, put in by the chunk and taken out by the partition. Remove it with `close`.
 
-    def __init__(self, folder: Path, partitions: int) -> None:
+    `memory` is how many bytes of rows are kept before they go to disk.
+    """
+
+    def __init__(self, folder: Path, partitions: int, *, memory: int = MEMORY) -> None:
         self._folder = folder
+        self._memory = memory
         self.partitions = partitions
         self._shift = 65 - partitions.bit_length()
         self._kept: list[list[pl.DataFrame]] = [[] for _ in range(partitions)]
@@ -50,7 +54,7 @@ class Spill:
             ):
                 self._kept[int(number)].append(frame)
         self._kept_bytes += int(rows.estimated_size())
-        if self._kept_bytes > MEMORY:
+        if self._kept_bytes > self._memory:
             self._flush()
 
     def parts(self, *, keep: bool = False) -> Iterator[pl.DataFrame]:

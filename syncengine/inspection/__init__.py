@@ -4,45 +4,20 @@ Nothing is sent and no config is needed. The file is read twice, in bounded memo
 once to count what a sync with the mapping that follows from it would hold.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from syncengine.frames import ACTIVE, CODE, KEY_HASH, REASON, source_column
 from syncengine.inspection.deciding import Column, Decision, Use, decide
+from syncengine.inspection.holding import Held, HeldRows, count_held
 from syncengine.inspection.profile import ColumnProfile, profile_chunk
 from syncengine.inspection.recognising import Recognised, open_recognised
-from syncengine.normalise.mapping import Mapping as RowMapping
-from syncengine.normalise.mapping import Several
-from syncengine.normalise.rows import normalise, opted_out
-from syncengine.ports import Chunk, Description, Source
+from syncengine.ports import Description, Source
 from syncengine.presets import Match, load_presets, resolve
 from syncengine.sources import SourceOptions
-from syncengine.spread_rows import SpreadRows
 
 __all__ = ["Column", "Decision", "HeldRows", "Inspection", "Use", "inspect_file"]
-
-_FIRST = 3  #: rows named of each code
-_PARTS = 16  #: in which duplicates are looked for, one after the other
-
-
-@dataclass(slots=True)
-class HeldRows:
-    """Rows held for one code: how many, the first of them, and why the first of all."""
-
-    count: int = 0
-    first: tuple[int, ...] = ()
-    reason: str = ""
-
-    def note(self, count: int, first: Sequence[int], reason: str) -> None:
-        """`count` more rows, the `first` of them by their line."""
-        self.count += count
-        self.first = tuple(sorted({*self.first, *first}))[:_FIRST]
-        self.reason = self.reason or reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +112,12 @@ def inspect_file(
     told     options of `SourceOptions` that the user gave
     """
     opened = open_recognised(path, base, load_presets(base), wanted=preset, told=told)
-    held = defaultdict[str, HeldRows](HeldRows)
+    held = Held()
     profiles = _profiles(opened.source, held, pulse)
     rows = max((profile.rows for profile in profiles.values()), default=0) + sum(one.count for one in held.values())
     decision = _decide(opened, profiles)
     if decision.mapping is not None:
-        _count_held(opened.source, decision.mapping, held, pulse)
+        count_held(opened.source, decision.mapping, rows, held, pulse)
     return Inspection(
         path,
         opened.options,
@@ -169,60 +144,12 @@ def _separator(described: Description) -> str | None:
     return names.get(described.facts.get("separator", "").partition(" ")[0])
 
 
-def _profiles(source: Source, held: dict[str, HeldRows], pulse: Callable[[], None]) -> dict[str, ColumnProfile]:
+def _profiles(source: Source, held: Held, pulse: Callable[[], None]) -> dict[str, ColumnProfile]:
     """The profile of each column; rows that can't be read go to `held`."""
     profiles = {column: ColumnProfile() for column in source.columns}
     for chunk in source.chunks():
         pulse()
         found = profile_chunk(chunk.rows, source.columns)
         profiles = {column: profile + found[column] for column, profile in profiles.items()}
-        _note(held, chunk.held)
+        held.note(chunk.held)
     return profiles
-
-
-def _count_held(source: Source, mapping: RowMapping, held: dict[str, HeldRows], pulse: Callable[[], None]) -> None:
-    """Rows that a first sync would hold, besides those that can't be read. Keeps some 20 bytes a row."""
-    if mapping.email.several is Several.ALL:
-        source = SpreadRows(source, mapping.email.columns)
-    sound = []
-    for chunk in source.chunks():
-        pulse()
-        rows = _normalised(chunk, source.columns, mapping)
-        _note(held, rows.filter(pl.col(CODE).is_not_null()))
-        sound.append(_kept(rows.filter(pl.col(CODE).is_null()), mapping))
-    if not sound:
-        return
-    kept = pl.concat(sound)
-    for part in range(_PARTS):
-        keyed = kept.filter(pl.col(KEY_HASH) // (1 << 60) == part)
-        again = ~keyed[KEY_HASH].is_first_distinct()
-        _note(held, _as(keyed.filter(again), "duplicate", pl.lit("the same contact is in an earlier row")))
-        left = keyed.filter(~again & keyed[REASON].is_not_null())
-        _note(held, _as(left, "opted-out", pl.col(REASON).cast(pl.String)))
-
-
-def _kept(rows: pl.DataFrame, mapping: RowMapping) -> pl.DataFrame:
-    """KEY_HASH, `row`, and in `reason` why the person opted out, null where they did not."""
-    why = opted_out(mapping.opt_outs, pl.col("source").struct.field) if mapping.opt_outs else pl.lit(None, pl.String)
-    return rows.select(KEY_HASH, "row", pl.when(~pl.col(ACTIVE)).then(why).cast(pl.Categorical).alias(REASON))
-
-
-def _as(rows: pl.DataFrame, code: str, reason: pl.Expr) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(code).alias(CODE), reason.alias(REASON))
-
-
-def _note(held: dict[str, HeldRows], rows: pl.DataFrame) -> None:
-    """Count `rows` (`row`, `code`, `reason`) by their code."""
-    first = pl.col("row").sort().head(_FIRST)
-    by_code = rows.group_by(CODE, maintain_order=True).agg(pl.len().alias("count"), first, pl.col(REASON).first())
-    for code, count, lines, reason in by_code.iter_rows():
-        held[code].note(count, lines, reason)
-
-
-def _normalised(chunk: Chunk, columns: tuple[str, ...], mapping: RowMapping) -> pl.DataFrame:
-    raw = chunk.rows.select(
-        pl.int_range(pl.len(), dtype=pl.UInt64).alias("ordinal"),
-        "row",
-        *(pl.col(column).alias(source_column(column)) for column in columns),
-    )
-    return normalise(raw.lazy(), mapping, columns=columns, plain=chunk.plain).collect()
