@@ -368,6 +368,43 @@ OUTLOOK: Columns = {
 }
 
 
+def translated(columns: Columns, headers: Mapping[str, str], *, russian: bool = False) -> Columns:
+    """`columns` whose headers are those of another language; those without a translation are left out."""
+    names: Columns = {
+        "First Name": lambda p: p.russian[0],
+        "Last Name": lambda p: p.russian[1],
+        "E-mail Display Name": lambda p: " ".join(p.russian),
+        "Company": lambda p: p.company.replace("ü", "u").replace("ö", "o"),
+        "Business City": constant("Казань"),
+    }
+    return {headers[header]: (names if russian else {}).get(header, columns[header]) for header in headers}
+
+
+OUTLOOK_GERMAN = translated(OUTLOOK, {
+    "Title": "Anrede", "First Name": "Vorname", "Middle Name": "Weitere Vornamen", "Last Name": "Nachname",
+    "Company": "Firma", "Job Title": "Position", "Business Street": "Straße geschäftlich",
+    "Business City": "Ort geschäftlich", "Business Country/Region": "Land/Region geschäftlich",
+    "Mobile Phone": "Mobiltelefon", "E-mail Address": "E-Mail-Adresse", "E-mail Type": "E-Mail-Typ",
+    "E-mail Display Name": "E-Mail: Angezeigter Name", "E-mail 2 Address": "E-Mail 2: Adresse",
+    "E-mail 2 Type": "E-Mail 2: Typ", "Categories": "Kategorien", "Notes": "Notizen", "Web Page": "Webseite",
+})  # fmt: skip
+
+OUTLOOK_RUSSIAN = translated(OUTLOOK, {
+    "Title": "Обращение", "First Name": "Имя", "Middle Name": "Отчество", "Last Name": "Фамилия",
+    "Company": "Организация", "Job Title": "Должность", "Business City": "Город (раб. адрес)",
+    "Mobile Phone": "Телефон переносной", "Categories": "Категории", "E-mail Address": "Адрес эл. почты",
+    "E-mail Type": "Тип эл. почты", "E-mail Display Name": "Краткое имя эл. почты",
+    "E-mail 2 Address": "Адрес 2 эл. почты", "E-mail 2 Type": "Тип 2 эл. почты", "Notes": "Заметки",
+}, russian=True)  # fmt: skip
+
+PIPEDRIVE_PORTUGUESE = translated(PIPEDRIVE, {
+    "Person - ID": "Pessoa - ID", "Person - Name": "Pessoa - Nome", "Person - Label": "Pessoa - Etiquetas",
+    "Person - Organization": "Pessoa - Organização", "Person - Email - Work": "Pessoa - E-mail - Trabalho",
+    "Person - Email - Home": "Pessoa - E-mail - Residencial", "Person - Phone - Mobile": "Pessoa - Telefone - Celular",
+    "Person - Owner": "Pessoa - Proprietário",
+})  # fmt: skip
+
+
 def table(
     columns: Columns,
     people: tuple[Person, ...] = PEOPLE,
@@ -435,6 +472,11 @@ FILES: Mapping[str, Callable[[], bytes]] = {
     "CONTACT_20261122.xls": lambda: web_page(BITRIX24),
     "CONTACT_en.csv": lambda: table(BITRIX24_EN, separator=";", encoding="utf-8-sig", quoted=True),
     "google-contacts.csv": lambda: table(GOOGLE),
+    "pessoas-1234567-9.csv": lambda: table(PIPEDRIVE_PORTUGUESE),
+    "outlook-auf-deutsch.csv": lambda: table(
+        OUTLOOK_GERMAN, separator=";", encoding="cp1252", quoted=True, line_end="\r\n"
+    ),
+    "outlook-po-russki.csv": lambda: table(OUTLOOK_RUSSIAN, encoding="cp1251", quoted=True, line_end="\r\n"),
     "outlook.csv": lambda: table(OUTLOOK, encoding="cp1252", quoted=True, line_end="\r\n"),
 }
 

@@ -44,6 +44,7 @@ FILES: Mapping[str, bytes] = {
     "several-addresses.csv": utf8("Email,Name\n", '"a@example.com; b@example.com",Ann\n', "* c@example.com ::: d@example.com,Cid\n", "e@example.com,Eve\n"),
     "same-person-again.csv": utf8(HEADER, ANN, BOB, "ANN@example.com,Anna,Ulm\n", " bob@example.com ,Bob,Rome\n"),
     "rounded-phones.csv": utf8("Email,Phone\n", "a@example.com,7.9E+10\n", "b@example.com,+1 555 0100\n"),
+    "phones-kept-as-text.csv": utf8("Email,Mobile,Fax\n", "a@example.com,'+79161234567,\"=\"\"+1 555 0100\"\"\"\n", "b@example.com,'7.9E+10,\n", "c@example.com,+1 555 0101,\n"),
     "words-for-nothing.csv": utf8("Email,City,Colour\n", "a@example.com,n/a,-\n", "b@example.com,(No value),red\n", "c@example.com,Ulm,\n"),
     "placeholder-addresses.csv": utf8(HEADER, ANN, "noemail@example.com,No,Ulm\n", "n/a,Na,Ulm\n", "test@test.com,T,Ulm\n"),
     "exchange-paths.csv": utf8(HEADER, "/o=ExchangeLabs/ou=x/cn=ann,Ann,Ulm\n", BOB, ZOE),

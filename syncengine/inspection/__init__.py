@@ -92,6 +92,7 @@ def _column_json(column: Column) -> dict[str, Any]:
             "addresses": profile.addresses,
             "several_addresses": profile.several,
             "rounded_numbers": profile.rounded,
+            "marked_numbers": profile.marked,
             "yes_or_no": profile.yes_no,
             "sentinels": dict(profile.sentinels),
         },

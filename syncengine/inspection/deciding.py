@@ -27,13 +27,19 @@ _ADDRESSES: Final = frozenset(
     {"email", "emailaddress", "mail", "emailadresse", "correo", "correoelectronico", "pochta"}
 )
 _LEFT: Final = re.compile(
-    r"unsubscri|optedout|optout|donot(?:e?mail|contact)|nomail|blacklist|bounce|complain|otpisan|otpisal|nerassylat|"
-    r"abgemeldet|desabonn|desinscri"
+    r"unsubscri|optedout|optout|donot(?:e?mail|contact)|nomail|blacklist|bounce|complain|"
+    r"otpisan|otpisal|nerassylat|otkazotrassyl|nebespokoit|vidpisa|"  # Russian, Ukrainian
+    r"abgemeldet|keinee?mails?|keinewerbung|werbesperre|werbewiderspruch|nichtanschreiben|"
+    r"desabonn|desinscri|nepascontacter|disiscri|noncontattare|dadodebaja|fechadebaja|suscripcioncancelada|"
+    r"canceladalasuscripcion|descadastr|inscricaocancelada|cancelouainscricao|naocontatar|"
+    r"uitgeschreven|afgemeld|wypisan|rezygnacj|odhlasen|avregistrer|avprenumerer|aboneliktencikti"
 )
 _WHEN_OR_WHY: Final = re.compile(r"(?:time|date|at|on|reason|type|campaign|data|prichina|grund)$")
 _SUBSCRIBED: Final = re.compile(
     r"(?:is)?(?:subscribed|optedin|optin)|email(?:optin|consent|marketing)|newsletter|(?:marketing)?consent|"
-    r"accepts(?:email)?marketing|podpisan(?:narassylku)?|soglasienarassylku|abonniert|angemeldet|abonne|suscrito|"
+    r"accepts(?:email)?marketing|podpisan(?:narassylku)?|soglasie(?:narassylku)?|pidpisaniy|"
+    r"abonniert|angemeldet|(?:werbe)?einwilligung|abonne|inscrit|consentement(?:marketing)?|suscrito|inscrito|"
+    r"consentimi?ento|iscritto|consenso|ingeschreven|aangemeld|toestemming|zapisany|zgoda(?:marketingowa)?|souhlas|"
     r"(?:subscription|email|contact)?status|(?:is)?active"
 )
 
@@ -234,8 +240,7 @@ def _columns(profiles: Mapping[str, ColumnProfile], roles: _Roles) -> Iterator[C
 def _variable(header: str, name: str, profile: ColumnProfile, declared: VariableRule | None) -> Column:
     phone = names_a_phone(header, name) if declared is None else declared.phone
     if phone:
-        note = f"{_percent(profile.share(profile.rounded))} rounded (7.9E+10)" if profile.rounded else ""
-        return Column(header, profile, Use.VARIABLE, name, "phone", note=note)
+        return Column(header, profile, Use.VARIABLE, name, "phone", note=_phone_note(profile))
     dates = profile.dates
     wanted = declared is not None and declared.type is VariableType.DATE
     if (pairs := dates.questions()) and (wanted or dates.share([pairs[0][0]]) >= MOSTLY):
@@ -253,6 +258,13 @@ def _formats(found: tuple[str, ...], declared: VariableRule | None) -> tuple[str
     orders = {one[:2] + one[2:3] for one in found if not one.startswith("%Y")}
     known = declared.formats if declared is not None else ()
     return (*found, *(one for one in known if one not in found and (not orders or one[:3] in orders)))
+
+
+def _phone_note(profile: ColumnProfile) -> str:
+    told = [f"{_percent(profile.share(profile.rounded))} rounded (7.9E+10)"] if profile.rounded else []
+    if profile.marked:
+        told.append(f"{_percent(profile.share(profile.marked))} begin with ' or =\", which is left out")
+    return " · ".join(told)
 
 
 def _date_note(profile: ColumnProfile) -> str:

@@ -15,11 +15,13 @@ from syncengine.normalise.values import (
     blank_sentinels,
     boolean,
     date_evidence,
+    phone,
     scientific_phone,
     text,
 )
 
 FEW_VALUES: Final = 12  #: different values a column may have and still be listed
+_MARKED: Final = r"""^(?:'|=")[+(]?[0-9]"""
 _LONG_VALUE: Final = 60  #: characters; a longer value is not listed, and the column has no list then
 
 
@@ -33,6 +35,7 @@ class ColumnProfile:
     no_dates       cells with such a word
     addresses      cells that are one address that may be sent; `several`: that hold two or more
     rounded        cells like 7.9E+10
+    marked         cells with a spreadsheet's text mark before a number: '+7916…
     yes_no         cells that are a yes or a no
     sentinels      words that stand for an empty cell → how often
     """
@@ -45,6 +48,7 @@ class ColumnProfile:
     addresses: int = 0
     several: int = 0
     rounded: int = 0
+    marked: int = 0
     yes_no: int = 0
     sentinels: Mapping[str, int] = field(default_factory=dict)
 
@@ -58,6 +62,7 @@ class ColumnProfile:
             self.addresses + other.addresses,
             self.several + other.several,
             self.rounded + other.rounded,
+            self.marked + other.marked,
             self.yes_no + other.yes_no,
             dict(sorted((Counter(self.sentinels) + Counter(other.sentinels)).items())),
         )
@@ -85,7 +90,8 @@ def _profile(cells: pl.Series, rows: int) -> ColumnProfile:
     cell, count = pl.col("cell"), pl.col("count")
     dated = counted.select("cell", "count", date=blank_sentinels(cell, DATE_SENTINELS))
     facts = counted.select(
-        rounded=count.filter(scientific_phone(cell)).sum(),
+        rounded=count.filter(scientific_phone(phone(cell))).sum(),
+        marked=count.filter(cell.str.contains(_MARKED)).sum(),
         yes_no=count.filter(boolean(cell).is_not_null()).sum(),
         at=count.filter(cell.str.contains("@", literal=True)).sum(),
     ).row(0, named=True)
@@ -101,6 +107,7 @@ def _profile(cells: pl.Series, rows: int) -> ColumnProfile:
         addresses,
         several,
         int(facts["rounded"] or 0),
+        int(facts["marked"] or 0),
         int(facts["yes_no"] or 0),
         dict(sorted(words.select("cell", "count").iter_rows())),
     )

@@ -36,6 +36,7 @@ from syncengine.normalise.values import (
     control_characters,
     date,
     inverted_boolean,
+    phone,
     scientific_phone,
     text,
 )
@@ -156,6 +157,7 @@ def _active(rule: ActiveRule) -> pl.Expr:
 def _filled(rule: VariableRule, sentinels: tuple[str, ...]) -> pl.Expr:
     """The cell of a variable, null where it is empty or says so in words."""
     cell = text(_cell(rule.column))
+    cell = phone(cell) if rule.phone else cell
     if rule.type is VariableType.DATE:
         return blank_sentinels(cell, DATE_SENTINELS.union(sentinels))
     return blank_sentinels(cell, sentinels) if sentinels else cell
@@ -299,7 +301,7 @@ def _date_fault(rule: VariableRule, sentinels: tuple[str, ...]) -> pl.Expr:
 def _phone_fault(rule: VariableRule) -> pl.Expr:
     cell = text(_cell(rule.column))
     return _when(
-        scientific_phone(cell).fill_null(value=False),
+        scientific_phone(phone(cell)).fill_null(value=False),
         "phone-scientific",
         pl.format(f"{_braced(rule.column)}: {{}} is a rounded number, its digits are lost", _shown(cell)),
     )

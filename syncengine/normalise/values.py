@@ -6,6 +6,7 @@ stands, or the answer is null and the caller holds the row. Nothing here raises 
     text, blank_sentinels           String   trimmed cell, or null for an empty one
     boolean, inverted_boolean       Boolean  or null for a word we do not know
     date                            String   `YYYY-MM-DD`, or null
+    phone                           String   without the mark by which a spreadsheet keeps a number text
     is_iso_date, control_characters, scientific_phone    Boolean, null for a null cell
 """
 
@@ -38,6 +39,7 @@ __all__ = [
     "date_evidence",
     "inverted_boolean",
     "is_iso_date",
+    "phone",
     "scientific_phone",
     "text",
 ]
@@ -380,6 +382,17 @@ def _reads(format_: str) -> pl.Expr:
 def control_characters(cell: pl.Expr) -> pl.Expr:
     """Whether the cell holds a C0 control other than tab, LF and CR, or U+FFFD, the scar of a wrong decoding."""
     return cell.str.contains("[\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x{FFFD}]")
+
+
+def phone(cell: pl.Expr) -> pl.Expr:
+    """A telephone number without the text mark of a spreadsheet: `'+7916…` and `="+7916…"`. Anything else as it is.
+
+    Exports put the mark there, or people do, so that no formula and no rounded number is made of it. It is no part
+    of the number: nobody could be called by it.
+    """
+    formula = cell.str.starts_with('="') & cell.str.ends_with('"')
+    inner = cell.str.strip_prefix('="').str.strip_suffix('"')
+    return text(pl.when(formula).then(inner).otherwise(cell.str.strip_prefix("'")))
 
 
 def scientific_phone(cell: pl.Expr) -> pl.Expr:

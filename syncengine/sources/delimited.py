@@ -98,9 +98,10 @@ class DelimitedTable:
         encoding = self._reading.encoding
         notes = [*self._columns.notes, *self._dialect.warnings]
         if encoding is not None and encoding.how is How.GUESS:
+            other = "cp1251" if encoding.codec == "cp1252" else "cp1252"
             notes.append(
                 f"the encoding is a guess: {encoding.codec} makes {encoding.sample!r} of one value; "
-                'if that is wrong, set it: encoding = "cp1252"'
+                f'if that is wrong, set it: encoding = "{other}"'
             )
         return (*notes, *self._reading.warnings())
 

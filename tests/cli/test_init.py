@@ -18,7 +18,7 @@ CRM = sorted(path.name for path in (ROOT / "crm").iterdir())
 EVERYBODY = set(range(30))
 OPTED_OUT, BOUNCED, NO_ADDRESS, AGAIN, INVALID, TWO = ({number, number + 10} for number in (3, 4, 5, 6, 7, 8))
 NOBODY = NO_ADDRESS | INVALID | AGAIN
-NO_OPT_OUTS = {"amocrm", "kommo", "CONTACT_en", "google", "outlook"}
+NO_OPT_OUTS = {"amocrm", "kommo", "CONTACT_en", "google", "outlook", "pessoas"}
 
 
 def fill_in(project: "Project") -> None:

@@ -90,6 +90,21 @@ CASES = {
         people(UNUSABLE, TWO, {3}, private=(5, 13, 17)),
         {"email-empty": 1, "duplicate": 2, "email-invalid": 1, "email-several": 2, "email-exchange": 1},
     ),
+    "outlook (in German)": (
+        "outlook-auf-deutsch.csv",
+        people(UNUSABLE, TWO, {3}, private=(5, 13, 17)),
+        {"email-empty": 1, "duplicate": 2, "email-invalid": 1, "email-several": 2, "email-exchange": 1},
+    ),
+    "outlook (in Russian)": (
+        "outlook-po-russki.csv",
+        people(UNUSABLE, TWO, {3}, private=(5, 13, 17)),
+        {"email-empty": 1, "duplicate": 2, "email-invalid": 1, "email-several": 2, "email-exchange": 1},
+    ),
+    "pipedrive (in Portuguese, without the marketing status)": (
+        "pessoas-1234567-9.csv",
+        people(UNUSABLE, private=(5, 17)),
+        {"email-empty": 1, "duplicate": 2, "email-invalid": 1},
+    ),
 }
 
 

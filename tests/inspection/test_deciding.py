@@ -124,6 +124,44 @@ def test_a_column_of_answers_that_is_called_like_a_subscription_says_who_is_subs
     assert decision.mapping.active == ActiveRule(column=header)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Отказ от рассылки", "Не беспокоить", "Відписаний", "Werbesperre", "Keine E-Mails", "Désinscrit",
+        "Ne pas contacter", "Disiscritto", "Dado de baja", "Cancelada la suscripción", "Descadastrado", "Uitgeschreven",
+        "Afgemeld", "Wypisany", "Rezygnacja z newslettera", "Odhlášen", "Abonelikten çıktı", "Avregistrerad",
+        "Fecha de baja",
+    ],
+)  # fmt: skip
+def test_an_opt_out_is_known_in_the_languages_in_which_the_crms_write_their_headers(header: str) -> None:
+    decision = decided(**{header: ["1", None, None, None]})
+
+    assert decision.mapping is not None
+    assert [rule.column for rule in decision.mapping.opt_outs] == [header]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Согласие на рассылку", "Einwilligung", "Consentement marketing", "Consentimiento", "Consenso",
+        "Zgoda marketingowa", "Toestemming", "Souhlas", "Inscrito",
+    ],
+)  # fmt: skip
+def test_a_consent_is_known_in_those_languages_too(header: str) -> None:
+    decision = decided(**{header: ["1", "0", "1", "1"]})
+
+    assert decision.mapping is not None
+    assert decision.mapping.active == ActiveRule(column=header)
+
+
+@pytest.mark.parametrize("header", ["Trabajador", "Rebaja", "Annullierungen", "Anmeldung am", "Пол", "Listino"])
+def test_words_that_only_contain_such_a_word_say_nothing(header: str) -> None:
+    decision = decided(**{header: ["1", "0", "1", "1"]})
+
+    assert decision.mapping is not None
+    assert (decision.mapping.opt_outs, decision.mapping.active) == ((), ActiveRule(constant=True))
+
+
 @pytest.mark.parametrize(("header", "cells"), [("Status", ["gold", "silver", "tin", "iron"]), ("City", ["yes"] * 4)])
 def test_other_columns_say_nothing_about_subscriptions_and_that_is_told(header: str, cells: list[str | None]) -> None:
     decision = decided(**{header: cells})
@@ -176,10 +214,12 @@ def test_types_are_told_with_what_they_follow_from() -> None:
     decision = decided(
         Phone=["7.9E+10", "+1 555 0100", None, None],
         Seen=["2024-05-01 10:00:00", "2024-05-02 11:00:00", None, None],
+        Mobile=["'+1 555 0100", '="8 916"', "'7.9E+10", "8"],
     )
 
-    phone, seen = decision.used(Use.VARIABLE)
+    phone, seen, mobile = decision.used(Use.VARIABLE)
+    assert (mobile.kind, mobile.note) == ("phone", "25% rounded (7.9E+10) · 75% begin with ' or =\", which is left out")
     assert (phone.kind, phone.note) == ("phone", "50% rounded (7.9E+10)")
     assert (seen.kind, seen.note) == ("date", "YYYY-MM-DD · the time of day is left out")
     assert decision.mapping is not None
-    assert [rule.type for rule in decision.mapping.variables] == [None, VariableType.DATE]
+    assert [rule.type for rule in decision.mapping.variables] == [None, VariableType.DATE, None]

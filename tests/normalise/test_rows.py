@@ -175,6 +175,17 @@ def test_a_telephone_number_a_spreadsheet_has_rounded_is_held() -> None:
     assert "7.9E+10" in rows["reason"][0]
 
 
+def test_a_text_mark_before_a_number_is_left_out_where_a_telephone_number_is_meant_and_hides_no_rounded_one() -> None:
+    phone, note = VariableRule("phone", "Phone", phone=True), VariableRule("note", "Note")
+    cells = ["'+79161234567", '="+79161234567"', "'7.9E+10"]
+    rows = desired(mapped(variables=(phone, note)), Email=["a@x.test", "b@x.test", "c@x.test"], Phone=cells, Note=cells)
+
+    assert rows["code"].to_list() == [None, None, "phone-scientific"]
+    assert rows["v:phone"].to_list()[:2] == ["+79161234567"] * 2
+    assert rows["v:note"].to_list() == cells
+    assert "'7.9E+10" in rows["reason"][2]
+
+
 def test_a_rounded_number_may_be_left_out_and_is_text_in_any_other_column() -> None:
     phone = VariableRule("phone", "Phone", phone=True, on_error=OnError.BLANK)
     other = VariableRule("score", "Score")

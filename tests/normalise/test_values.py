@@ -28,6 +28,7 @@ from syncengine.normalise.values import (
     date_evidence,
     inverted_boolean,
     is_iso_date,
+    phone,
     scientific_phone,
     text,
 )
@@ -493,7 +494,34 @@ def test_rounded_numbers_are_what_plain_python_finds(cells: list[str | None]):
     ]
 
 
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("'+79161234567", "+79161234567"),
+        ("'89161234567", "89161234567"),
+        ("' 8 916", "8 916"),
+        ('="+79161234567"', "+79161234567"),
+        ('="00712"', "00712"),
+        ("+79161234567", "+79161234567"),
+        ("(0)30 '12", "(0)30 '12"),
+        ('+1 555 0100 "Ann"', '+1 555 0100 "Ann"'),
+        ("=1+1", "=1+1"),
+        ("''8", "'8"),
+        ("'", None),
+        ('=""', None),
+    ],
+)
+def test_a_spreadsheets_text_mark_is_no_part_of_a_phone_number(cell: str, number: str | None):
+    assert _one(cell, phone(CELL)) == number
+
+
+@UNTIMED
+@given(st.text(alphabet="+79 ()-", min_size=1).filter(lambda number: bool(number.strip())))
+def test_a_number_is_the_same_with_and_without_the_mark(number: str):
+    assert _one(f"'{number}", phone(CELL)) == _one(f'="{number}"', phone(CELL)) == _one(number.strip(), phone(CELL))
+
+
 def test_every_function_keeps_height_and_gives_null_for_null():
     expressions = [text(CELL), blank_sentinels(CELL), boolean(CELL), inverted_boolean(CELL), date(CELL, DOTTED)]
-    expressions += [is_iso_date(CELL), control_characters(CELL), scientific_phone(CELL)]
+    expressions += [is_iso_date(CELL), control_characters(CELL), scientific_phone(CELL), phone(CELL)]
     assert [_each([None, "x", None], value)[::2] for value in expressions] == [[None, None]] * len(expressions)

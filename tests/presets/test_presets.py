@@ -42,6 +42,9 @@ FILES = {
     "CONTACT_en.csv": "bitrix24-en",
     "google-contacts.csv": "google-contacts",
     "outlook.csv": "outlook",
+    "outlook-auf-deutsch.csv": "outlook",
+    "outlook-po-russki.csv": "outlook",
+    "pessoas-1234567-9.csv": "pipedrive",
 }
 
 
@@ -121,6 +124,54 @@ def test_the_name_of_the_file_decides_between_presets_that_fit_alike() -> None:
 
     assert recognise(columns, [preset("bitrix24"), twin], ["exports/twin_1.csv"])[0].preset.name == "twin"
     assert recognise(columns, [twin, preset("bitrix24")], ["CONTACT_1.csv"])[0].preset.name == "bitrix24"
+
+
+@pytest.mark.parametrize(
+    ("columns", "name", "email", "first"),
+    [
+        (
+            ("Prénom", "Nom", "Société", "Adresse de messagerie", "Type de messagerie", "Adresse de messagerie 2",
+             "Adresse de messagerie 3"),
+            "outlook", "Adresse de messagerie", "Prénom",
+        ),
+        (
+            ("Nombre", "Apellidos", "Puesto", "Dirección de correo electrónico", "Dirección de correo electrónico 2",
+             "Dirección del correo electrónico 3"),
+            "outlook", "Dirección de correo electrónico", "Nombre",
+        ),
+        (
+            ("Nome", "Cognome", "Indirizzo posta elettronica", "Tipo posta elettronica",
+             "Nome visualizzato posta elettronica"),
+            "outlook", "Indirizzo posta elettronica", "Nome",
+        ),
+        (
+            ("Person - Name", "Person - Vorname", "Person - E-Mail-Adresse - Büro", "Person - Telefon - Mobil"),
+            "pipedrive", "Person - E-Mail-Adresse - Büro", "Person - Vorname",
+        ),
+        (
+            ("Persona - Nombre", "Persona - Primer nombre", "Persona - Correo electrónico - Trabajo"),
+            "pipedrive", "Persona - Correo electrónico - Trabajo", "Persona - Primer nombre",
+        ),
+    ],
+)  # fmt: skip
+def test_headers_in_the_language_of_the_user_are_the_same_export(
+    columns: tuple[str, ...], name: str, email: str, first: str
+) -> None:
+    best = recognise(columns, PRESETS.values())[0]
+    taken = resolve(best.preset, columns)
+
+    assert (best.preset.name, best.sure, taken.email[0]) == (name, True, email)
+    assert {rule.name: rule.column for rule in taken.variables}["firstName"] == first
+
+
+@pytest.mark.parametrize(
+    "header", ["Person - Marketing-Status", "Persona - Estado de marketing", "Pessoa - Status de marketing"]
+)
+def test_of_states_in_words_we_do_not_know_only_those_that_say_subscribed_are(header: str) -> None:
+    (rule,) = resolve(preset("pipedrive"), ("Person - Name", header)).opt_outs
+
+    assert (rule.column, rule.code) == (header, "opted-out")
+    assert {"Subscribed", "Abonniert", ""} <= set(rule.none_of)
 
 
 # Taking ---------------------------------------------------------------------------------------------------------------
