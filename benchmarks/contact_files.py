@@ -90,11 +90,11 @@ def numbers(low: int, high: int) -> np.ndarray:
 
 
 def is_changed(number: np.ndarray) -> np.ndarray:
-    return number % np.uint64(100) == 7
+    return np.equal(number % np.uint64(100), 7)
 
 
 def is_gone(number: np.ndarray) -> np.ndarray:
-    return number % np.uint64(200) == 13
+    return np.equal(number % np.uint64(200), 13)
 
 
 def frame(number: np.ndarray, *, changed: bool = False) -> pl.DataFrame:
@@ -194,9 +194,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("rows", type=int)
     arguments.add_argument("folder", type=Path)
+    arguments.add_argument("names", nargs="*", choices=list(WRITERS), default=list(WRITERS))
     given = arguments.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    for name, path in ensure(given.folder, given.rows, *WRITERS).items():
+    for name, path in ensure(given.folder, given.rows, *given.names).items():
         print(f"{name:10} {path}  {path.stat().st_size / 1e6:,.1f} MB")
 
 

@@ -144,14 +144,14 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def running(latency: float = 0.0) -> Iterator[Loopback]:
-    """The service in a process of its own."""
-    command = [sys.executable, __file__, "--port", "0", "--latency", str(latency)]
+def running(latency: float = 0.0, port: int = 0) -> Iterator[Loopback]:
+    """The service in a process of its own. Port 0: any that is free."""
+    command = [sys.executable, __file__, "--port", str(port), "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        port = int(process.stdout.readline())
+        told = process.stdout.readline()
         try:
-            yield Loopback(f"http://127.0.0.1:{port}")
+            yield Loopback(f"http://127.0.0.1:{int(told)}")
         finally:
             process.terminate()
 

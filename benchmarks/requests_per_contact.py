@@ -9,17 +9,14 @@ import argparse
 import asyncio
 import functools
 import json
-import os
-import platform
 import random
 import sys
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+from measuring import keep
 
 from syncengine.destinations._http import Door
 from syncengine.destinations._pacing import Pacer
@@ -33,7 +30,6 @@ from syncengine.testing import FrameSource, MemoryJournal, MemoryStateStore, Tri
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
 CONTACTS = 3_000
-RESULT = Path(__file__).parent / "results" / "requests_per_contact.json"
 REFUSAL = {
     "error_stack": ['Not valid type for argument "contacts" in query "addContactToEmailList"'],
     "requestId": "1",
@@ -78,23 +74,9 @@ class _Refusing(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
-def keep(rows: list[dict[str, object]]) -> None:
-    """Write what was measured, and where."""
-    content = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("syncengine", "polars", "httpx", "anyio")},
-        "contacts": CONTACTS,
-        "cases": rows,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Requests a contact costs when the service is vague.")
-    parser.add_argument("--keep", action="store_true", help=f"write {RESULT.name} to benchmarks/results/")
+    parser.add_argument("--keep", action="store_true", help="write the result to benchmarks/results/")
     options = parser.parse_args()
     missed = 0
     rows: list[dict[str, object]] = []
@@ -109,7 +91,7 @@ def main() -> int:
         rows.append({"case": name, "requests": requests, "a_contact": round(each, 4), "target": target, "met": fits})
         print(f"{name:<62}{requests:>10,}{each:>12.3f}{target:>9}{'' if fits else '  MISSED'}")
     if options.keep:
-        keep(rows)
+        keep("requests_per_contact", {"contacts": CONTACTS, "cases": rows})
     return 1 if missed else 0
 
 

@@ -65,9 +65,9 @@ def campaign(first: int, seeds: int, workers: int, minutes: float) -> tuple[dict
     broken: list[str] = []
     done = 0
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=2_000) as pool:
-        for seed, words, figures in pool.imap_unordered(one, range(first, first + seeds), chunksize=20):
+        for seed, words, counts in pool.imap_unordered(one, range(first, first + seeds), chunksize=20):
             done += 1
-            total.update(figures)
+            total.update(counts)
             if words:
                 broken.append(f"seed {seed}: {'; '.join(words)}")
                 print(broken[-1], flush=True)

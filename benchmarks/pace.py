@@ -1,0 +1,58 @@
+"""Rate-limited runs, counted at the server: how much of the rate is used, and whether any second sees more than it.
+
+    python benchmarks/pace.py
+
+The server takes 100 ms for each answer. A run has as many contacts as go into `--seconds` at its rate, and 16
+requests in flight, or as many as the rate needs at that latency.
+"""
+
+import math
+import shutil
+
+import loopback
+from engine import Engine, contact_files, report
+from measuring import arguments
+from targets import conclude
+
+USED = 0.98
+LATENCY = 0.1
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--rates", type=float, nargs="+", default=[1, 5, 50, 500])
+    parser.add_argument("--seconds", type=int, default=30)
+    given = parser.parse_args()
+    runs: dict[str, dict[str, float]] = {}
+    for rate in given.rates:
+        rows = int(rate * given.seconds) * 100
+        engine = Engine(given.data / "engine-pace")
+        shutil.rmtree(engine.folder, ignore_errors=True)
+        with loopback.running(LATENCY) as service:
+            engine.configure(service.url, rate=rate, concurrency=max(16, math.ceil(rate * LATENCY * 2)))
+            cost = engine.sync(contact_files(given.data, rows, "base")["base"])
+            told = service.told()
+        used = (told["requests"] - 1) / told["seconds"] / rate
+        runs[f"{rate:g}/s"] = {
+            "used": round(used, 4),
+            "busiest_second": told["busiest_second"],
+            "requests": told["requests"],
+            "confirmed": report(cost)["confirmed"]["add"],
+            "contacts": rows,
+        }
+        print(f"  {rate:g}/s: {runs[f'{rate:g}/s']}", flush=True)
+        shutil.rmtree(engine.folder)
+    told_runs = " · ".join(f"{name}: {run['used']:.1%}" for name, run in runs.items())
+    over = {name: run["busiest_second"] for name, run in runs.items() if run["busiest_second"] > float(name[:-2])}
+    conclude(
+        "pace",
+        f"{told_runs}; {f'over it in a second: {over}' if over else 'never above it in any second'}",
+        {"runs": runs},
+        met=not over and all(run["used"] >= USED and run["confirmed"] == run["contacts"] for run in runs.values()),
+        keep=given.keep,
+        note=given.note,
+    )
+
+
+if __name__ == "__main__":
+    main()
