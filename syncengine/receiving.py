@@ -120,7 +120,8 @@ def rotate(loaded: Loaded, *, finish: bool) -> secret_path.HookPaths:
 
 def describe(loaded: Loaded) -> dict[str, Any]:
     """The receiver in OpenAPI's words, its path included."""
-    return openapi(secret_path.make_paths(hook_folder(state_folder(loaded)), datetime.now(UTC)).current)
+    paths = secret_path.make_paths(hook_folder(state_folder(loaded)), datetime.now(UTC))
+    return openapi(paths.current, our_lists(loaded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,19 @@
 """The receiver in the words of OpenAPI 3.1: for whoever sets up the proxy in front of it, and for the fuzzer."""
 
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from syncengine.webhooks.events import CONTACT_EVENTS, MAX_BODY, MESSAGE_EVENTS, HookBody
+from syncengine.webhooks.events import (
+    ADDRESS,
+    CONTACT_EVENTS,
+    DIGITS,
+    MAX_ADDRESS,
+    MAX_BODY,
+    MAX_EVENT,
+    MAX_ID,
+    MESSAGE_EVENTS,
+    MIN_ADDRESS,
+)
 
 _ANSWERS: Final = {
     "200": "The event is on disk.",
@@ -17,13 +28,10 @@ _ANSWERS: Final = {
 }
 
 
-def openapi(path: str) -> dict[str, Any]:
-    """The description of a receiver that answers on `path`."""
-    schema = HookBody.model_json_schema(mode="validation")
-    members = dict(schema["properties"])
-    members["emailListId"] = {"type": "string", "maxLength": 128}
-    members["event"] = {"type": "string", "enum": [*MESSAGE_EVENTS, *CONTACT_EVENTS]}
+def openapi(path: str, lists: Collection[str]) -> dict[str, Any]:
+    """The description of a receiver that answers on `path` for these lists."""
     text = {"text/plain": {"schema": {"type": "string"}}}
+    body = {"oneOf": [_event(MESSAGE_EVENTS, lists=None), _event(CONTACT_EVENTS, lists=lists)]}
     return {
         "openapi": "3.1.0",
         "info": {"title": "syncengine webhook receiver", "version": "1"},
@@ -31,20 +39,25 @@ def openapi(path: str) -> dict[str, Any]:
             path: {
                 "post": {
                     "operationId": "receive",
-                    "requestBody": {
-                        "required": True,
-                        "content": {
-                            "application/json": {
-                                "schema": {
-                                    "type": "object",
-                                    "properties": members,
-                                    "required": ["event", "email", "datetime"],
-                                }
-                            }
-                        },
-                    },
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
                     "responses": {status: {"description": what, "content": text} for status, what in _ANSWERS.items()},
                 }
             }
         },
     }
+
+
+def _event(kinds: Sequence[str], lists: Collection[str] | None) -> dict[str, Any]:
+    """The schema of a message's event, or of a contact's on one of `lists`."""
+    about = {"type": "string", "maxLength": MAX_ID}
+    seconds = {"type": "integer", "minimum": 0, "maximum": MAX_EVENT, "description": "Unix time"}
+    members = {
+        "event": {"enum": list(kinds)},
+        "email": {"type": "string", "minLength": MIN_ADDRESS, "maxLength": MAX_ADDRESS, "pattern": ADDRESS},
+        "datetime": {"anyOf": [seconds, {"type": "string", "pattern": DIGITS}]},
+        "id": about,
+        "contactId": about,
+        "emailListId": about if lists is None else {"enum": sorted(lists)},
+    }
+    required = ["event", "email", "datetime", *([] if lists is None else ["emailListId"])]
+    return {"type": "object", "properties": members, "required": required}

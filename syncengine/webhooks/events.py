@@ -20,11 +20,19 @@ LOWERING: Final = ("unsubscribed", "list-unsubscribe", "removed", "hard", "compl
 """Events after which nobody may be mailed, from the mildest to the strictest: a person keeps the strictest."""
 
 MAX_BODY: Final = 16 * 1024  #: bytes; a documented event has about 150
+MIN_ADDRESS: Final = 3  #: characters
+MAX_ADDRESS: Final = 320
+MAX_ID: Final = 128
 MAX_EVENT: Final = 1_000_000_000_000  #: Unix seconds beyond which a number is no time
 EARLIEST: Final = 1_262_304_000  #: 2010-01-01: before the service existed
 AHEAD: Final = 300  #: seconds the service's clock may be ahead of ours
 
-_ADDRESS = re.compile(r"[^@\x00-\x20\x7f]+(?: [^@\x00-\x20\x7f]+)*@[^@\x00-\x20\x7f]+")
+_PART: Final = r"[^@\x00-\x20\x7f]+"
+ADDRESS: Final = rf"^[ \t\r\n]*{_PART}( {_PART})*@{_PART}[ \t\r\n]*$"
+"""What may be an address, as a pattern of JSON schema and of Python alike."""
+DIGITS: Final = "^[0-9]{1,12}$"
+
+_BLANKS: Final = " \t\r\n"
 
 
 class BadEventError(ValueError):
@@ -56,15 +64,17 @@ class HookEvent:
 
 
 def _seconds(value: object) -> object:
-    """PHP tends to send numbers as texts; true and 1.5 are neither."""
-    if isinstance(value, str) and re.fullmatch(r"\d{1,12}", value):
+    """PHP tends to send numbers as texts, and 1483010763.0 is an integer to JSON schema; true and 1.5 are not."""
+    if isinstance(value, str) and re.fullmatch(DIGITS, value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool):
         raise ValueError("is a number of seconds")  # noqa: TRY004  # pydantic wants ValueError
     return value
 
 
-_Id = Annotated[str, Field(max_length=128)]
+_Id = Annotated[str, Field(max_length=MAX_ID)]
 
 
 class HookBody(BaseModel):
@@ -72,8 +82,8 @@ class HookBody(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    event: Annotated[str, Field(json_schema_extra={"enum": [*MESSAGE_EVENTS, *CONTACT_EVENTS]})]
-    email: Annotated[str, Field(min_length=3, max_length=320)]
+    event: str
+    email: Annotated[str, Field(min_length=MIN_ADDRESS, max_length=MAX_ADDRESS)]
     datetime: Annotated[int, BeforeValidator(_seconds), Field(ge=0, le=MAX_EVENT)]
     id: _Id = ""
     contact_id: Annotated[_Id, Field(alias="contactId")] = ""
@@ -97,9 +107,9 @@ def read_event(body: bytes, *, lists: Collection[str], now: float) -> HookEvent:
 
 def event_of(told: HookBody, *, lists: Collection[str], now: float) -> HookEvent:
     """The event a body tells. Raises BadEventError, StrangeListError."""
-    address = told.email.strip()
-    if not _ADDRESS.fullmatch(address):
+    if not re.fullmatch(ADDRESS, told.email):
         raise BadEventError("email: no address")
+    address = told.email.strip(_BLANKS)
     if told.event in MESSAGE_EVENTS:
         list_id, about = "", told.id
     elif told.event in CONTACT_EVENTS:

@@ -36,7 +36,8 @@ class _Waiting:
 class Intake:
     """Run `serve` in a task; `keep` from any other. `open_inbox` is called in a thread, and again after a failure."""
 
-    def __init__(self, open_inbox: Callable[[], Inbox], in_thread: InThread) -> None:
+    def __init__(self, open_inbox: Callable[[], Inbox], in_thread: InThread, *, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
         self._open = open_inbox
         self._in_thread = in_thread
         self._inbox: Inbox | None = None
@@ -51,17 +52,17 @@ class Intake:
         return len(self._waiting)
 
     async def keep(self, arrival: Arrival) -> None:
-        """Return when the event is durable. Raises StoreUnavailableError, at the latest after `DEADLINE` seconds."""
+        """Return when the event is durable. Raises StoreUnavailableError, at the latest after `deadline` seconds."""
         if len(self._waiting) >= MOST_WAITING:
             raise StoreUnavailableError("too many events wait for the disk")
         waiting = _Waiting(arrival)
         self._waiting.append(waiting)
         self._work.set()
-        with anyio.move_on_after(DEADLINE) as patience:
+        with anyio.move_on_after(self._deadline) as patience:
             await waiting.done.wait()
         if patience.cancelled_caught:
             raise StoreUnavailableError(
-                f"not on disk within {DEADLINE:g} s"
+                f"not on disk within {self._deadline:g} s"
             )  # it may still get there: a copy is harmless
         if waiting.problem:
             raise StoreUnavailableError(waiting.problem)

@@ -22,7 +22,7 @@ from syncengine.keyed import contact_id
 from syncengine.normalise.addresses import address_key
 from syncengine.webhooks.events import HookEvent
 from syncengine.webhooks.inbox import open_inbox
-from syncengine.webhooks.intake import Intake, InThread
+from syncengine.webhooks.intake import DEADLINE, Intake, InThread
 from syncengine.webhooks.limits import Bucket, Exodus, is_alarming
 from syncengine.webhooks.metrics import CONTENT_TYPE, Gauges, as_text
 from syncengine.webhooks.receiver import READ_SECONDS, Receiver
@@ -44,6 +44,7 @@ class Terms:
     connections: int = 64
     head_seconds: float = HEAD_SECONDS
     read_seconds: float = READ_SECONDS
+    store_seconds: float = DEADLINE  #: until an event that is not on disk is told to come again
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Station:
         self.receiver = Receiver(
             make_paths(self.folder, datetime.now(UTC)),
             frozenset(self.lists),
-            Intake(partial(open_inbox, self.folder), self.in_thread),
+            Intake(partial(open_inbox, self.folder), self.in_thread, deadline=self.terms.store_seconds),
             Bucket(self.terms.rate),
             self._kept,
             self._refused,

@@ -56,6 +56,7 @@ def test_v3_names_the_list_otherwise_and_adds_members() -> None:
     [
         (1483010763, 1483010763),
         ("1483010763", 1483010763),  # PHP
+        (1483010763.0, 1483010763),
         (0, int(NOW)),
         (999_999_999_999, int(NOW)),
         (int(NOW) + 200, int(NOW)),
