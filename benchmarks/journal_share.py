@@ -63,7 +63,7 @@ async def send(plan_folder: Path, url: str, ledger: Path | None) -> dict[str, fl
         return {"cpu": used, "batches": plan.batches, "changes": changes() - before}
 
 
-def _dispatcher(door: Door, recorder: Recorder) -> Dispatcher:
+def _dispatcher(door: Door, recorder: Recorder[Entry]) -> Dispatcher:
     return Dispatcher(
         SmartSenderV2(door, LIST),
         recorder,
@@ -80,7 +80,7 @@ def _dispatcher(door: Door, recorder: Recorder) -> Dispatcher:
 
 
 @contextlib.contextmanager
-def _recorder(folder: Path | None) -> Iterator[tuple[Recorder, Callable[[], int]]]:
+def _recorder(folder: Path | None) -> Iterator[tuple[Recorder[Entry], Callable[[], int]]]:
     """The engine's recorder, and what tells how many rows of the database were changed. Without a folder: neither."""
     if folder is None:
         yield Recorder(lambda _: None, _at_once), lambda: 0

@@ -18,8 +18,9 @@ import polars as pl
 from syncengine.anchor import Ledger
 from syncengine.config.loading import Loaded
 from syncengine.config.model import Bound, Job
-from syncengine.destinations._http import Door
+from syncengine.destinations._http import MAX_RETRY_AFTER, Door
 from syncengine.destinations._pacing import Pacer
+from syncengine.destinations._slots import shared_slots
 from syncengine.destinations.v2 import SmartSenderV2
 from syncengine.errors import (
     ConfigError,
@@ -388,7 +389,8 @@ async def sync_job(
 def destination_of(workshop: Workshop, job: Job) -> SmartSenderV2:
     """The list of a job behind the service of the config, paced. Raises ConfigError without a token."""
     account = workshop.loaded.config.account
-    pacer = Pacer(workshop.overrides.rate or account.rate)
+    slots = shared_slots(workshop.state_folder, longest=MAX_RETRY_AFTER)
+    pacer = Pacer(workshop.overrides.rate or account.rate, slots)
     door = Door(account.url, workshop.token(), pacer, timeout=account.timeout, proxy=account.proxy)
     return SmartSenderV2(door, job.list_id)
 

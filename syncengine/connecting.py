@@ -4,19 +4,25 @@ import functools
 
 from syncengine.bootstrap import Workshop
 from syncengine.client.smartsender import SmartSender
+from syncengine.destinations._http import MAX_RETRY_AFTER
+from syncengine.destinations._slots import shared_slots
 from syncengine.errors import ConfigError
 from syncengine.redaction import Secret
 from syncengine.smartersends.client import SmarterSends
 
 
 def connect_smartsender(workshop: Workshop, *, sending: bool) -> SmartSender:
-    """A client of the account: for lists and triggered mail, or for the sending group. Raises ConfigError."""
+    """A client of the account: for lists and triggered mail, or for the sending group. Raises ConfigError.
+
+    It shares the account's rate with a sync that runs, and with whatever else works on the same state.
+    """
     account = workshop.loaded.config.account
     client = functools.partial(
         SmartSender,
         url=account.url,
         send_url=account.send_url,
         rate=workshop.overrides.rate or account.rate,
+        slots=shared_slots(workshop.state_folder, longest=MAX_RETRY_AFTER),
         timeout=account.timeout,
         proxy=account.proxy,
     )

@@ -37,7 +37,7 @@ Connected = TypeVar("Connected", bound=sqlite3.Connection)
 IDENTITY: Final = "state.id"
 BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _SCHEMA_1: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -153,7 +153,28 @@ _SCHEMA_3: Final = """
 ALTER TABLE refusals ADD COLUMN rules TEXT NOT NULL DEFAULT ''; -- under which it was refused, '' if under any
 """
 
-MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2, 2: _SCHEMA_3}  #: from version n to n + 1
+_SCHEMA_4: Final = """
+CREATE TABLE IF NOT EXISTS mailings (   -- one template for one crowd (version 3 made these two when first needed)
+    mailing TEXT PRIMARY KEY,
+    account TEXT NOT NULL, list TEXT NOT NULL, template TEXT NOT NULL,
+    crowd TEXT NOT NULL,                -- digest of the recipients
+    again INTEGER NOT NULL,             -- 1: also to whoever got the template before
+    tags TEXT NOT NULL,                 -- JSON
+    started_at TEXT NOT NULL, ended_at TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS mailed (     -- who is sent what, from just before the request leaves
+    mailing TEXT NOT NULL, key TEXT NOT NULL, email TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('intended', 'sent', 'rejected', 'unknown')),
+    message TEXT NOT NULL,              -- id of the message, empty where none was told
+    text TEXT NOT NULL,                 -- the service's words, or why there is no answer
+    at TEXT NOT NULL,
+    PRIMARY KEY (mailing, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS mailed_by_key ON mailed (key);
+"""
+
+MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2, 2: _SCHEMA_3, 3: _SCHEMA_4}  #: from version n to n + 1
 
 # sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
 _TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError, DamagedError)

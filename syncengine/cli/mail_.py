@@ -17,7 +17,7 @@ from syncengine.errors import ConfigError
 
 if TYPE_CHECKING:
     from syncengine.bootstrap import Workshop
-    from syncengine.mailing.triggering import Planned
+    from syncengine.mailing.order import Planned
 
 
 @click.group("mail")
@@ -109,8 +109,9 @@ def trigger(context: click.Context, /, template: str, config_here: str | None, *
     """
     from syncengine import bootstrap  # noqa: PLC0415  # polars and httpx are imported here
     from syncengine.connecting import connect_smartsender  # noqa: PLC0415
+    from syncengine.mailing.order import Order, plan_mailing  # noqa: PLC0415
     from syncengine.mailing.recipients import one_recipient, recipients_of  # noqa: PLC0415
-    from syncengine.mailing.triggering import Order, carry_out, plan_mailing  # noqa: PLC0415
+    from syncengine.mailing.triggering import carry_out  # noqa: PLC0415
 
     if (flags["to"] is None) == (flags["file"] is None):
         raise click.UsageError("say to whom: either --to ADDRESS or --file FILE")

@@ -20,6 +20,7 @@ from syncengine.client.results import BatchUpdated, MessageReport, Sent, Trigger
 from syncengine.destinations._answers import read_answer
 from syncengine.destinations._http import ANSWER_TOO_LARGE, Door, Leaving, Reply, Transport, in_body
 from syncengine.destinations._pacing import Pacer
+from syncengine.destinations._slots import Slots
 from syncengine.dispatch.retry import Backoff
 from syncengine.errors import OutcomeUnknownError, RequestError
 from syncengine.model import Call, Fatal, NoAnswer, Variable, VariableType
@@ -39,6 +40,7 @@ class SmartSender:
     token     of lists and triggered mail
     key       of sending and statistics; `secret` is the token where it is left out
     rate      requests a second, both groups together
+    slots     of other processes that share the account, if there are any
     timeout   seconds for one attempt in total
     attempts  how often a request may leave: again only where it was certainly not carried out, or does no harm twice
     """
@@ -52,6 +54,7 @@ class SmartSender:
         url: str = URL,
         send_url: str = SEND_URL,
         rate: float = 5.0,
+        slots: Slots | None = None,
         timeout: float = 30.0,
         attempts: int = 4,
         proxy: str | None = None,
@@ -63,7 +66,7 @@ class SmartSender:
         self._attempts = attempts
         self._chance = chance
         self._backoff = Backoff()
-        pacer = Pacer(rate)
+        pacer = Pacer(rate, slots)
         hidden = tuple(one for one in (self._token, self._key, self._secret) if one is not None)
         nothing = Secret("")
         self._lists = Door(

@@ -35,7 +35,7 @@ from syncengine.events import (
 )
 from syncengine.frames import BATCH, KEY, ROW
 from syncengine.model import GRACE, Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
-from syncengine.ports import Batch, Destination, Done, Intended
+from syncengine.ports import Batch, Destination, Done, Entry, Intended
 from syncengine.settlement import Ask, Settled, Terms, settle
 
 BATCHES_AT_A_TIME = 32  #: prepared and intended together: polars joins 32 bodies at about the price of one
@@ -91,7 +91,7 @@ class Dispatcher:
     """Sends what it is given. `restore_variable` creates a variable the service has lost, and says whether it could."""
 
     destination: Destination
-    recorder: Recorder
+    recorder: Recorder[Entry]
     pressure: Pressure
     circuit: Circuit
     rules: Rules

@@ -1,28 +1,28 @@
-"""One writer for the journal: what many senders report is committed together, and each waits for its own part.
+"""One writer for the journal (and the record of mails): what many senders report is committed together, and each waits
+for its own part.
 
 Group commit: with 16 senders one durable transaction carries up to 16 reports, and none counts before it is on disk.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 import anyio
 
-from syncengine.ports import Entry
-
-Record = Callable[[Sequence[Entry]], None]
+E = TypeVar("E")
 InThread = Callable[[Callable[[], None]], Awaitable[None]]
 
 
-class Recorder:
-    """Run `serve` in a task; `record` from any other."""
+class Recorder(Generic[E]):
+    """Run `serve` in a task; `record` from any other. What is handed over is committed in the order it came."""
 
-    def __init__(self, record: Record, in_thread: InThread) -> None:
+    def __init__(self, record: Callable[[Sequence[E]], None], in_thread: InThread) -> None:
         self._record = record
         self._in_thread = in_thread
-        self._waiting: list[tuple[Sequence[Entry], anyio.Event]] = []
+        self._waiting: list[tuple[Sequence[E], anyio.Event]] = []
         self._work = anyio.Event()
 
-    async def record(self, entries: Sequence[Entry]) -> None:
+    async def record(self, entries: Sequence[E]) -> None:
         """Return when all `entries` are durable."""
         done = anyio.Event()
         self._waiting.append((entries, done))

@@ -1,7 +1,5 @@
 """Who was sent which template: written down before the mail leaves, so that nobody gets it twice.
 
-Two tables beside the others of a state directory, made when first needed: they change nothing of what a sync reads.
-
 A mailing is one template for one crowd. A contact of it is `intended` from just before its request leaves; `sent`,
 `rejected` or `unknown` once that is settled. Whoever is found `intended` later was in flight when the program died:
 that is `unknown` too.
@@ -9,33 +7,13 @@ that is `unknown` too.
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import assert_never
 
 from syncengine.ledger import transaction
-
-_TABLES: Final = (
-    """CREATE TABLE IF NOT EXISTS mailings (
-        mailing TEXT PRIMARY KEY,
-        account TEXT NOT NULL, list TEXT NOT NULL, template TEXT NOT NULL,
-        crowd TEXT NOT NULL,                -- digest of the recipients
-        again INTEGER NOT NULL,             -- 1: also to whoever got the template before
-        tags TEXT NOT NULL,                 -- JSON
-        started_at TEXT NOT NULL, ended_at TEXT
-    ) STRICT, WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS mailed (
-        mailing TEXT NOT NULL, key TEXT NOT NULL, email TEXT NOT NULL,
-        outcome TEXT NOT NULL CHECK (outcome IN ('intended', 'sent', 'rejected', 'unknown')),
-        message TEXT NOT NULL,              -- id of the message; empty where none was told
-        text TEXT NOT NULL,                 -- the service's words, or why there is no answer
-        at TEXT NOT NULL,
-        PRIMARY KEY (mailing, key)
-    ) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS mailed_by_key ON mailed (key)",
-)
 
 
 class Mailed(StrEnum):
@@ -45,6 +23,37 @@ class Mailed(StrEnum):
     SENT = "sent"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A request for the contact is about to leave. Again for one that is repeated because it never arrived."""
+
+    key: str
+    email: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a contact's mail. `message` is its id, `text` the service's words or why there is no answer."""
+
+    key: str
+    email: str
+    outcome: Mailed
+    message: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The contact's mail certainly did not leave, or was refused with all others: it waits again."""
+
+    key: str
+
+
+Note = Intended | Settled | Released
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +85,6 @@ class MailRecord:
         self._db = connection
         self._account = account
         self._list = list_id
-        for statement in _TABLES:
-            connection.execute(statement)
 
     def find(self, template_id: str, crowd: str, *, again: bool) -> Mailing | None:
         """The unfinished mailing of this template for this crowd, if there is one."""
@@ -144,32 +151,31 @@ class MailRecord:
         for key, email, outcome, message, text, at in rows:
             yield key, Entry(email, Mailed(outcome), message, text, at)
 
-    def intend(self, mailing: Mailing, key: str, email: str, now: datetime) -> None:
-        """Durable before the first byte leaves. Once more for a request that is repeated because it never arrived."""
+    def write(self, mailing: Mailing, notes: Iterable[Note]) -> None:
+        """Note what is about to happen, or happened, to contacts of a mailing, in this order. Durable on return."""
         with transaction(self._db) as db:
-            db.execute(
-                "INSERT INTO mailed VALUES (?, ?, ?, 'intended', '', '', ?) ON CONFLICT (mailing, key) "
-                "DO UPDATE SET at = excluded.at WHERE outcome = 'intended'",
-                (mailing.id, key, email, now.isoformat()),
-            )
-
-    def settle(
-        self, mailing: Mailing, key: str, outcome: Mailed, now: datetime, *, message: str = "", text: str = ""
-    ) -> None:
-        """What became of a mail that left."""
-        with transaction(self._db) as db:
-            db.execute(
-                "UPDATE mailed SET outcome = ?, message = ?, text = ?, at = ? WHERE mailing = ? AND key = ?",
-                (outcome.value, message, text, now.isoformat(), mailing.id, key),
-            )
-
-    def release(self, mailing: Mailing, key: str) -> None:
-        """A mail that certainly did not leave, or was refused with all others: the contact waits again."""
-        with transaction(self._db) as db:
-            db.execute("DELETE FROM mailed WHERE mailing = ? AND key = ? AND outcome = 'intended'", (mailing.id, key))
+            for note in notes:
+                match note:
+                    case Intended(key, email, at):
+                        db.execute(
+                            "INSERT INTO mailed VALUES (?, ?, ?, 'intended', '', '', ?) ON CONFLICT (mailing, key) "
+                            "DO UPDATE SET at = excluded.at WHERE outcome = 'intended'",
+                            (mailing.id, key, email, at.isoformat()),
+                        )
+                    case Settled(key, email, outcome, message, text, at):
+                        db.execute(
+                            "INSERT OR REPLACE INTO mailed VALUES (?, ?, ?, ?, ?, ?, ?)",
+                            (mailing.id, key, email, outcome.value, message, text, at.isoformat()),
+                        )
+                    case Released(key):
+                        db.execute(
+                            "DELETE FROM mailed WHERE mailing = ? AND key = ? AND outcome = 'intended'",
+                            (mailing.id, key),
+                        )
+                    case _:
+                        assert_never(note)
 
 
 def erase_mailed(connection: sqlite3.Connection, key: str) -> int:
     """Erase a person from the record; gives how many mails it knew of. Called within a transaction."""
-    known = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'mailed'").fetchone()[0]
-    return connection.execute("DELETE FROM mailed WHERE key = ?", (key,)).rowcount if known else 0
+    return connection.execute("DELETE FROM mailed WHERE key = ?", (key,)).rowcount

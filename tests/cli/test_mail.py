@@ -5,6 +5,7 @@ import csv
 import json
 import signal
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,61 @@ def test_a_mailing_that_is_killed_goes_on_and_nobody_gets_it_twice(mailer: "Proj
     assert (ran.json["resumed"], ran.json["sent"], ran.json["unknown"], ran.json["pending"]) == (True, 18, 2, 0)
     assert mailed(mailer) == EVERYBODY
     assert adds_up(ran.json)
+
+
+def test_however_often_a_mailing_is_killed_nobody_gets_it_twice(mailer: "Project") -> None:
+    """kill -9 wherever it happens to be: whoever may have got it is unknown, and no more than were on their way."""
+    people = [f"more{number}@example.com" for number in range(150)]
+    mailer.sandbox.seed(mailer.contacts.id, [{"email": email} for email in people])
+    mailer.write_source(*(f"{email},N,yes,C" for email in people), name="people.csv")
+    mailer.write_config(account="concurrency = 4")
+    text = (mailer.folder / "syncengine.toml").read_text(encoding="utf-8").replace("rate = 500", "rate = 50")
+    (mailer.folder / "syncengine.toml").write_text(text, encoding="utf-8")
+    words = [sys.executable, "-m", "syncengine", "mail", "trigger", TEMPLATE, "--file", "people.csv", "--yes"]
+    kills = 4
+    for number in range(kills):
+        goal = len(mailer.sandbox.account.messages) + 3 + 7 * number
+        with subprocess.Popen(
+            words, cwd=mailer.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as program:
+            while len(mailer.sandbox.account.messages) < goal:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    pytest.fail(f"it ended by itself: {program.wait(timeout=0.005)}")
+            program.kill()
+
+    ran = trigger(mailer)
+
+    got = mailed(mailer)
+    assert len(got) == len(set(got))
+    assert (ran.json["resumed"], ran.json["pending"], ran.json["sent"] + ran.json["unknown"]) == (True, 0, len(people))
+    assert ran.json["unknown"] <= kills * (4 + 5)  # in flight, and a tenth of a second ahead
+    assert len(people) - len(got) <= ran.json["unknown"]
+    assert adds_up(ran.json)
+
+
+def test_mails_measurements_and_a_sync_beside_them_share_one_rate(mailer: "Project") -> None:
+    """Each of them is a process of its own, and every request is counted where all of them look."""
+    mailer.run("mail", "trigger", TEMPLATE, "--to", "user3@example.com")
+    (mail,) = mailer.sandbox.account.messages
+    text = (mailer.folder / "syncengine.toml").read_text(encoding="utf-8").replace("rate = 500", "rate = 20")
+    (mailer.folder / "syncengine.toml").write_text(text, encoding="utf-8")
+    mailer.write_source(*mailer.people(2_000))
+    words = [sys.executable, "-m", "syncengine"]
+    before, began = pace_count(mailer), len(mailer.sandbox.log)
+
+    with contextlib.ExitStack() as stack:
+        programs = [
+            stack.enter_context(subprocess.Popen([*words, *more], cwd=mailer.folder, stdout=subprocess.DEVNULL))
+            for more in (("sync", "--yes"), ("mail", "stats", mail.id), ("mail", "stats", mail.id), SEND)
+        ]
+        assert [program.wait(timeout=60) for program in programs] == [0, 0, 0, 0]
+
+    assert pace_count(mailer) - before == len(mailer.sandbox.log) - began >= 23
+
+
+def pace_count(project: "Project") -> int:
+    """How many requests all processes of a state have let go."""
+    return int(struct.unpack_from("<QQd", (project.folder / ".syncengine" / "pace").read_bytes())[1])
 
 
 def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(mailer: "Project") -> None:

@@ -16,6 +16,7 @@ from syncengine.ledger import (
     _SCHEMA_1,
     APPLICATION_ID,
     IDENTITY,
+    MIGRATIONS,
     SCHEMA_VERSION,
     back_up,
     migrate,
@@ -84,6 +85,8 @@ def test_a_folder_that_never_held_a_state_gets_an_empty_one(folder: Path) -> Non
         "forgotten": 0,
         "inboxes": 0,
         "lists": 0,
+        "mailed": 0,
+        "mailings": 0,
         "meta": 2,
         "names": 0,
         "refusals": 0,
@@ -362,17 +365,24 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(folder: Path, ledger: s
     assert ledger.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'more'").fetchone()[0] == 0
 
 
-def test_a_database_of_the_first_version_is_brought_up_and_keeps_what_it_knows(folder: Path) -> None:
+@contextlib.contextmanager
+def of_version(folder: Path, version: int) -> Iterator[sqlite3.Connection]:
+    """A state as that version of the program left it."""
     open_ledger(folder).close()
     (folder / DATABASE).unlink()
     (folder / ANCHOR).unlink()
-    with contextlib.closing(sqlite3.connect(folder / DATABASE)) as first:
-        first.executescript(_SCHEMA_1)
-        first.execute("INSERT INTO meta VALUES ('identity', ?)", ((folder / IDENTITY).read_text(),))
+    with contextlib.closing(sqlite3.connect(folder / DATABASE)) as old:
+        old.executescript(_SCHEMA_1 + "".join(MIGRATIONS[step] for step in range(1, version)))
+        old.execute("INSERT INTO meta VALUES ('identity', ?)", ((folder / IDENTITY).read_text(),))
+        old.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        old.execute(f"PRAGMA user_version={version}")
+        yield old
+        old.commit()
+
+
+def test_a_database_of_the_first_version_is_brought_up_and_keeps_what_it_knows(folder: Path) -> None:
+    with of_version(folder, 1) as first:
         first.execute("INSERT INTO suppressions VALUES ('l', 'a@example.com', 'unsubscribed', 'adopt', '2026-01-01')")
-        first.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        first.execute("PRAGMA user_version=1")
-        first.commit()
 
     with contextlib.closing(open_ledger(folder)) as ledger:
         assert tuple(ledger.execute("SELECT * FROM suppressions").fetchone()) == (
@@ -380,6 +390,15 @@ def test_a_database_of_the_first_version_is_brought_up_and_keeps_what_it_knows(f
         )  # fmt: skip
         assert ledger.execute("SELECT count(*) FROM corrections").fetchone()[0] == 0
     assert (folder / "state.v1.sqlite").exists()
+
+
+def test_the_record_of_mails_of_the_third_version_which_made_it_by_itself_is_kept(folder: Path) -> None:
+    with of_version(folder, 3) as third:
+        third.executescript(MIGRATIONS[3].replace(" IF NOT EXISTS", ""))
+        third.execute("INSERT INTO mailed VALUES ('m', 'k', 'a@example.com', 'sent', '58a8', '', '2026-01-01')")
+
+    with contextlib.closing(open_ledger(folder)) as ledger:
+        assert [row["key"] for row in ledger.execute("SELECT key FROM mailed")] == ["k"]
 
 
 def test_a_database_of_this_version_is_left_alone(folder: Path, ledger: sqlite3.Connection) -> None:

@@ -3,13 +3,16 @@
 import itertools
 import math
 import random
+import stat
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from syncengine.destinations._pacing import WINDOW_MARGIN, Pacer
+from syncengine.destinations._slots import FILE, OwnSlots, SharedSlots, shared_slots
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
@@ -226,3 +229,90 @@ async def test_a_hold_of_nothing_holds_nobody() -> None:
 
     assert pacer.held_for == 0.0
     assert (await leave(pacer, 1, senders=1))[0] < 0.001
+
+
+# Several processes of one account -------------------------------------------------------------------------------------
+
+
+def together(folder: Path, rate: float, processes: int) -> list[Pacer]:
+    """The pacers of so many processes that work on one state directory."""
+    return [Pacer(rate, SharedSlots(folder, longest=300.0)) for _ in range(processes)]
+
+
+@pytest.mark.parametrize(("rate", "requests"), RATES.items())
+@pytest.mark.parametrize("processes", [1, 2, 5])
+async def test_processes_together_never_exceed_the_rate_and_nearly_use_it(
+    tmp_path: Path, rate: float, requests: int, processes: int
+) -> None:
+    shares: list[list[float]] = []
+
+    async def work(pacer: Pacer) -> None:
+        shares.append(await leave(pacer, min(requests, 1_500) // processes, senders=8))
+
+    async with anyio.create_task_group() as group:
+        for pacer in together(tmp_path, rate, processes):
+            group.start_soon(work, pacer)
+
+    left = sorted(itertools.chain(*shares))
+    first_done = min(times[-1] for times in shares)
+    assert most_in_a_window(left) <= math.ceil(rate)
+    assert used([time for time in left if time <= first_done]) >= 0.95 * rate
+
+
+async def test_a_hold_of_one_process_holds_the_others(tmp_path: Path) -> None:
+    one, other = together(tmp_path, 5, 2)
+    one.hold(20.0)
+    began = anyio.current_time()
+
+    await other.acquire()
+
+    assert anyio.current_time() - began == pytest.approx(20.0, abs=0.01)
+    assert (one.held_for, other.holds) == (0.0, 0)
+
+
+async def test_a_process_that_comes_later_knows_what_left_before(tmp_path: Path) -> None:
+    first = await leave(*together(tmp_path, 5, 1), 5, senders=5)
+    second = await leave(*together(tmp_path, 5, 1), 5, senders=5)
+
+    assert most_in_a_window([*first, *second]) <= 5
+
+
+async def test_times_of_an_earlier_life_of_the_machine_hold_nobody(tmp_path: Path) -> None:
+    """The clock began anew: what is in the file is still to come."""
+    slots = SharedSlots(tmp_path, longest=300.0)
+    later = anyio.current_time() + 1e6
+    for _ in range(5):
+        assert slots.take({(5, 1.01)}, later) == 0.0
+    slots.hold(later + 100.0, later)
+    began = anyio.current_time()
+
+    await leave(Pacer(5, SharedSlots(tmp_path, longest=300.0)), 5, senders=5)
+
+    assert anyio.current_time() - began < 1.1
+
+
+async def test_a_rate_beyond_what_the_file_keeps_is_kept_over_a_shorter_time(tmp_path: Path) -> None:
+    own, shared = OwnSlots(40_000), SharedSlots(tmp_path, longest=300.0)
+    for slots in (own, shared):
+        taken, now = 0, 100.0
+        while now < 102.0:
+            wait = slots.take({(40_000, 1.0)}, now)
+            taken += wait == 0
+            now += wait or 1e-6
+        assert 79_000 <= taken <= 80_001
+
+
+def test_the_file_is_private_and_one_that_is_none_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"rubbish")
+
+    assert SharedSlots(tmp_path, longest=300.0).take({(1, 1.0)}, 5.0) == 0.0
+    assert SharedSlots(tmp_path, longest=300.0).take({(1, 1.0)}, 5.25) == 0.75
+    (tmp_path / FILE).unlink()
+    assert shared_slots(tmp_path, longest=300.0) is not None
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+
+
+def test_where_nothing_can_be_written_nobody_is_to_be_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+
+    assert shared_slots(tmp_path / "a file", longest=300.0) is None
