@@ -18,7 +18,19 @@ from syncengine.dispatch.consent import SUPPRESSED, who_left
 from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
 from syncengine.fold import fold, replaced_keys, snapshot_rows
-from syncengine.frames import BATCH, CONTACT, EMAIL, FINGERPRINT, IN_DOUBT, KEY, NAME, VARIABLES
+from syncengine.frames import (
+    BATCH,
+    CONTACT,
+    EMAIL,
+    FIELDS,
+    FINGERPRINT,
+    FRAGMENT,
+    IN_DOUBT,
+    KEY,
+    NAME,
+    SOURCE,
+    VARIABLES,
+)
 from syncengine.frozen import FrozenPlan
 from syncengine.html_report import render
 from syncengine.late_requests import NO_DOUBTS, doubts_of
@@ -130,7 +142,7 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
     given_up = journal.doubtful_batches(prepared.run)
     begun = pl.Series([batch for batch, since in given_up.items() if since is None], dtype=pl.UInt32)
     for wave in prepared.plan.waves:
-        for rows in prepared.plan.slices(wave):
+        for rows in prepared.plan.slices(wave, but=(SOURCE, FRAGMENT, FIELDS)):
             change = fold(rows, verdicts, settled, begun, origin="sync", at=now)
             upserts.add(change.upserts)
             removed.add(change.removed)

@@ -1,6 +1,7 @@
 """The folder of a run: its plan in Parquet files, frozen by a manifest before the first request.
 
-    runs/<run id>/plan/<number>-<wave>.parquet    CHANGE rows with `fragment`, whole batches but for a wave's last
+    runs/<run id>/plan/<number>-<wave>.parquet    CHANGE rows with `fragment`, whole batches but for a wave's last;
+                                                  `after` only where it is not what is sent (`variables`)
     runs/<run id>/plan/<number>-held.parquet      HELD rows
     runs/<run id>/plan/<number>-same.parquet      key and new fingerprint of contacts there is nothing to send for
     runs/<run id>/plan/<number>-rekey.parquet     contacts there is nothing to send for, under the key they have now
@@ -22,7 +23,19 @@ import xxhash
 
 from syncengine.durable import PRIVATE_FILE, file_digest, make_private_folder, sync_file, sync_folder, write_durably
 from syncengine.errors import StateError
-from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, LEVEL, NOT_BEFORE, OP
+from syncengine.frames import (
+    AFTER,
+    BATCH,
+    FINGERPRINT,
+    FRAGMENT,
+    KEY,
+    KEY_HASH,
+    KNOWN,
+    LEVEL,
+    NOT_BEFORE,
+    OP,
+    VARIABLES,
+)
 from syncengine.model import Op
 
 MANIFEST: Final = "run.json"
@@ -82,13 +95,19 @@ class FrozenPlan:
     def batches(self) -> int:
         return sum(wave.batches for wave in self.waves)
 
-    def slices(self, wave: Wave, *, without: Collection[int] = ()) -> Iterator[pl.DataFrame]:
-        """The rows of a wave with their `batch`, a file at a time, batches in `without` left out."""
+    def slices(self, wave: Wave, *, without: Collection[int] = (), but: Collection[str] = ()) -> Iterator[pl.DataFrame]:
+        """The rows of a wave with their `batch`, a file at a time, batches in `without` left out.
+
+        Columns in `but` are not read: most of a plan is what the source said, and what it will say afterwards.
+        """
         done = pl.Series(sorted(without), dtype=pl.UInt32)
         first = wave.first_batch
         for file in wave.files:
             batch = (pl.int_range(pl.len(), dtype=pl.UInt32) // self.batch_size + first).cast(pl.UInt32)
-            rows = pl.read_parquet(self.folder / PLAN_FOLDER / file.name).with_columns(batch.alias(BATCH))
+            plan = pl.scan_parquet(self.folder / PLAN_FOLDER / file.name, glob=False)
+            if AFTER in plan.collect_schema() and AFTER not in but:
+                plan = plan.with_columns(pl.coalesce(AFTER, VARIABLES).alias(AFTER))
+            rows = plan.drop(*but, strict=False).with_columns(batch.alias(BATCH)).collect()
             first += -(-file.rows // self.batch_size)
             yield rows.filter(~pl.col(BATCH).is_in(done.implode())) if len(done) else rows
 
@@ -177,6 +196,8 @@ class PlanWriter:
 
     def change(self, changes: pl.DataFrame) -> None:
         rows = changes.with_columns(self.encode(changes).alias(FRAGMENT))
+        if AFTER in rows.columns:  # a quarter of a plan's bytes, and mostly what is sent anyway
+            rows = rows.with_columns(pl.when(pl.col(AFTER) != pl.col(VARIABLES)).then(AFTER).alias(AFTER))
         parts = rows.with_columns((pl.col(NOT_BEFORE) > 0).alias("late")).partition_by(
             OP, LEVEL, "late", KNOWN, as_dict=True, maintain_order=True
         )

@@ -14,8 +14,9 @@ from syncengine.durable import make_private_folder
 from syncengine.frames import KEY_HASH
 
 MEMORY: Final = 128 * 1024 * 1024
-PARTITION: Final = 64 * 1024 * 1024  #: bytes of source a partition is meant for
+PARTITION: Final = 8 * 1024 * 1024  #: bytes of source a partition is meant for
 MOST: Final = 256
+TOGETHER: Final = 32 * 1024 * 1024  #: bytes of rows taken out at a time: small partitions cost more than they save
 
 
 def partitions_for(size: int) -> int:
@@ -27,15 +28,18 @@ def partitions_for(size: int) -> int:
 class Spill:
     """Frames with a `key_hash`, put in by the chunk and taken out by the partition. Remove it with `close`.
 
-    `memory` is how many bytes of rows are kept before they go to disk.
+    `memory` is how many bytes of rows are kept before they go to disk, `together` how many are taken out at a time if
+    partitions are small.
     """
 
-    def __init__(self, folder: Path, partitions: int, *, memory: int = MEMORY) -> None:
+    def __init__(self, folder: Path, partitions: int, *, memory: int = MEMORY, together: int = TOGETHER) -> None:
         self._folder = folder
         self._memory = memory
         self.partitions = partitions
+        self._together = together
         self._shift = 65 - partitions.bit_length()
         self._kept: list[list[pl.DataFrame]] = [[] for _ in range(partitions)]
+        self._bytes = [0] * partitions
         self._kept_bytes = 0
         self._files = 0
 
@@ -44,7 +48,7 @@ class Spill:
         if rows.is_empty():
             return
         if self.partitions == 1:
-            self._kept[0].append(rows)
+            self._keep(0, rows)
         else:
             part = pl.col(KEY_HASH) // (1 << self._shift)
             for (number,), frame in (
@@ -52,25 +56,38 @@ class Spill:
                 .partition_by("part", as_dict=True, include_key=False, maintain_order=True)
                 .items()
             ):
-                self._kept[int(number)].append(frame)
-        self._kept_bytes += int(rows.estimated_size())
+                self._keep(int(number), frame)
         if self._kept_bytes > self._memory:
             self._flush()
 
     def parts(self, *, keep: bool = False) -> Iterator[pl.DataFrame]:
-        """The partitions that hold rows, by number, each whole; with `keep` they can be had once more."""
+        """The partitions that hold rows, by number, neighbours of few rows together, each whole; with `keep` they can
+        be had once more.
+        """
+        frames: list[pl.DataFrame] = []
+        gathered = 0
         for number in range(self.partitions):
-            frames = [pl.read_ipc(file) for file in sorted(self._folder.glob(f"{number:03}-*.arrow"))]
+            if frames and gathered + self._bytes[number] > self._together:
+                yield pl.concat(frames)
+                frames, gathered = [], 0
+            frames += [pl.read_ipc(file) for file in sorted(self._folder.glob(f"{number:03}-*.arrow"))]
             frames += self._kept[number]
+            gathered += self._bytes[number]
             if not keep:
                 self._kept[number] = []
-            if frames:
-                yield pl.concat(frames)
+        if frames:
+            yield pl.concat(frames)
 
     def close(self) -> None:
         """Forget everything, files included."""
         self._kept = [[] for _ in range(self.partitions)]
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _keep(self, number: int, rows: pl.DataFrame) -> None:
+        size = int(rows.estimated_size())
+        self._kept[number].append(rows)
+        self._bytes[number] += size
+        self._kept_bytes += size
 
     def _flush(self) -> None:
         make_private_folder(self._folder)

@@ -34,6 +34,7 @@ from syncengine.dispatch.watch import Past, Watch
 from syncengine.errors import ConfigError, RefusedError, StateError, SyncEngineError, UnavailableError
 from syncengine.events import Observe, RunBegan, ignore
 from syncengine.first_rows import trial_of
+from syncengine.frames import AFTER, FIELDS, SOURCE
 from syncengine.frozen import open_plan
 from syncengine.late_requests import still_occupied, wait_for_renames
 from syncengine.model import GRACE, Op, Outcome, Variable
@@ -321,7 +322,7 @@ class _Work:
             if len(settled) < wave.batches:
                 tally = self.parts.journal.tally(self.prepared.run, wave.first_batch, wave.batches)
                 contacts_done = tally.confirmed + tally.rejected + tally.unresolved
-                slices = self.prepared.plan.slices(wave, without=settled)
+                slices = self.prepared.plan.slices(wave, without=settled, but=(SOURCE, AFTER, FIELDS))
                 late = wait_for_renames(self.prepared.plan, wave, self.parts.journal, self.prepared.run)
                 not_before = max(wave.not_before, late)
                 occupied = still_occupied(self.prepared.plan, wave, self.parts.journal, self.prepared.run)

@@ -4,18 +4,19 @@ A new snapshot is merged range by range of the key hash, so that memory does not
 """
 
 import itertools
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
-from syncengine.durable import drafted, make_private_folder
+from syncengine.durable import drafted
+from syncengine.errors import InternalError
 from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.ports import Changes
 
-ROWS_PER_RANGE: Final = 500_000
+ROWS_PER_RANGE: Final = 200_000
 ROWS_PER_GROUP: Final = 100_000
 _HASHES: Final = 1 << 64
 
@@ -26,12 +27,10 @@ def merge(
     changes: Changes,
     *,
     rows: int,
-    scratch: Path,
 ) -> int:
     """Write `target`: `old` without the removed and replaced keys, plus the upserts; gives its number of rows.
 
-    rows      upper bound of the rows of the result; decides how many ranges it takes
-    scratch   a folder to work in; removed afterwards
+    rows   upper bound of the rows of the result; decides how many ranges it takes
     """
     base = pl.scan_parquet(old) if old else pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
     new = pl.concat([*changes.upserts, pl.LazyFrame(schema=SNAPSHOT_SCHEMA)])
@@ -46,11 +45,7 @@ def merge(
     edges = [number * _HASHES // ranges for number in range(ranges)] + [_HASHES]
     pieces = (_sorted_range(base, new, left, renewed, low, high - 1) for low, high in itertools.pairwise(edges))
     with drafted(target) as draft:
-        if ranges == 1:
-            piece = next(pieces)
-            piece.write_parquet(draft, row_group_size=ROWS_PER_GROUP)
-            return piece.height
-        return _write_many(draft, pieces, scratch)
+        return write_pieces(draft, pieces)
 
 
 def _sorted_range(
@@ -67,17 +62,23 @@ def _sorted_range(
     return pl.concat([kept, new.filter(inside)]).sort(KEY_HASH, KEY).collect()
 
 
-def _write_many(draft: Path, pieces: Iterable[pl.DataFrame], scratch: Path) -> int:
-    make_private_folder(scratch)
-    try:
-        files = []
-        total = 0
-        for number, piece in enumerate(pieces):
-            file = scratch / f"{number:04}.parquet"
-            piece.write_parquet(file, compression="lz4")
-            files.append(file)
+def write_pieces(draft: Path, pieces: Iterable[pl.DataFrame]) -> int:
+    """SNAPSHOT rows into one file, a piece in memory at a time; gives their number.
+
+    lz4, not zstd: a third more bytes, and fetching one row in a hundred costs 0.6 of the CPU.
+    """
+    total = 0
+
+    def told(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        nonlocal total
+        if columns is not None or predicate is not None or rows is not None:
+            raise InternalError("a snapshot is written whole", why=f"{columns} {predicate} {rows} {size}")
+        for piece in pieces:
             total += piece.height
-        pl.scan_parquet(files).sink_parquet(draft, row_group_size=ROWS_PER_GROUP, maintain_order=True)
-        return total
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            yield piece
+
+    source = register_io_source(told, schema=SNAPSHOT_SCHEMA, validate_schema=True)
+    source.sink_parquet(draft, compression="lz4", row_group_size=ROWS_PER_GROUP, maintain_order=True)
+    return total

@@ -303,7 +303,6 @@ class StateStore:
             state.path,
             changes,
             rows=state.contacts + more,
-            scratch=self._folder / ".merge",
         )
         return contacts, file_digest(path)
 

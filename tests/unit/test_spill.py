@@ -40,7 +40,7 @@ def test_a_source_is_cut_into_a_power_of_two_of_partitions(size: int, partitions
 
 @pytest.mark.parametrize("partitions", [1, 2, 4, 256])
 def test_rows_come_back_by_the_top_bits_of_their_hash(tmp_path: Path, partitions: int) -> None:
-    spill = Spill(tmp_path / "spill", partitions)
+    spill = Spill(tmp_path / "spill", partitions, together=0)
     edges = [number * TOP // partitions for number in range(partitions)]
     spill.append(rows(*edges))
     spill.append(rows(*(edge + TOP // partitions - 1 for edge in edges)))
@@ -51,11 +51,18 @@ def test_rows_come_back_by_the_top_bits_of_their_hash(tmp_path: Path, partitions
 
 
 def test_partitions_without_rows_are_left_out(tmp_path: Path) -> None:
-    spill = Spill(tmp_path / "spill", 4)
+    spill = Spill(tmp_path / "spill", 4, together=0)
     spill.append(rows())
     spill.append(rows(TOP - 1, TOP // 4))
 
     assert [part[KEY_HASH].to_list() for part in spill.parts()] == [[TOP // 4], [TOP - 1]]
+
+
+def test_small_neighbours_come_back_together(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", 256)
+    spill.append(rows(TOP - 1, 0, TOP // 2))
+
+    assert [part[KEY_HASH].to_list() for part in spill.parts()] == [[0, TOP // 2, TOP - 1]]
 
 
 def test_few_rows_never_touch_the_disk(tmp_path: Path) -> None:
@@ -103,7 +110,7 @@ def test_closing_forgets_everything_and_may_be_done_twice(tmp_path: Path) -> Non
 def test_every_row_comes_back_once_and_equal_hashes_together(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], partitions: int
 ) -> None:
-    spill = Spill(tmp_path_factory.getbasetemp() / "never-needed", partitions)
+    spill = Spill(tmp_path_factory.getbasetemp() / "never-needed", partitions, together=0)
     start = 0
     for chunk in chunks:
         spill.append(rows(*chunk, start=start))

@@ -315,10 +315,10 @@ def test_merging_gives_the_old_without_the_removed_and_replaced_plus_the_new(
 ) -> None:
     """In one range of key hashes or in several: `rows` is what decides."""
     folder = tmp_path_factory.mktemp("merge")
-    merge(folder / "old", None, changes(upserts=[old]), rows=1, scratch=folder / "scratch")
+    merge(folder / "old", None, changes(upserts=[old]), rows=1)
     change = changes(upserts=[new], renewed=[renewed], removed=[sorted(removed)])
 
-    count = merge(folder / "new", folder / "old", change, rows=rows, scratch=folder / "scratch")
+    count = merge(folder / "new", folder / "old", change, rows=rows)
 
     result = pl.read_parquet(folder / "new")
     kept = {key: renewed.get(key, fingerprint) for key, fingerprint in old.items() if key not in removed}
@@ -333,7 +333,7 @@ def test_a_merge_that_fails_leaves_neither_draft_nor_scratch(tmp_path: Path) -> 
     (tmp_path / "old").write_bytes(b"no parquet")
 
     with pytest.raises(pl.exceptions.ComputeError):
-        merge(tmp_path / "new", tmp_path / "old", changes(upserts=[{"a": 1}]), rows=10**6, scratch=tmp_path / "scratch")
+        merge(tmp_path / "new", tmp_path / "old", changes(upserts=[{"a": 1}]), rows=10**6)
 
     assert {path.name for path in tmp_path.iterdir()} == {"old"}
 
