@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import json
 import shutil
 import sqlite3
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,18 +19,22 @@ from syncengine.config.model import Job
 from syncengine.durable import drafted
 from syncengine.errors import ConfigError, StateError
 from syncengine.frames import ADDRESS, KEY, KEY_HASH, SNAPSHOT_SCHEMA
-from syncengine.keyed import contact_key_of, key_check, tombstone
+from syncengine.keyed import contact_id, contact_key_of, key_check, tombstone
 from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
+from syncengine.person import Person
 from syncengine.ports import Changes
+from syncengine.row_memory import forget_rows
+from syncengine.state import StateStore
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
 from syncengine.webhooks.folder import hook_folder
 from syncengine.webhooks.inbox import INBOX, open_inbox
 
 FORGOTTEN: Final = "<forgotten>"
 _LISTING: Final = ("errors.csv", "differences.csv")
+_LOG: Final = "log.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +49,30 @@ class Erased:
 def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Erased:
     """Erase a person from state, runs and files; a keyed tombstone stays, so that no file brings them back.
 
-    Raises ConfigError while a run is unfinished: its plan may still send them.
+    That holds for all lists the state knows, those included that no job names any more. Raises ConfigError while a run
+    is unfinished: its plan may still send them.
     """
     _refuse_while_unfinished(session, jobs)
-    address = address_key(email)
-    keys = {address}
-    contacts = 0
-    for job in {job.list_id: job for job in jobs}.values():
-        found = _contacts_of(session, job, address)
-        keys |= set(found[KEY])
-        contacts += found.height
-        if not found.is_empty():
-            session.state(job).amend(_without(found), now)
-            _drop_older_snapshots(session, job)
-    notes = _erase_notes(session, address, keys) + _erase_events(session, address)
-    rows = _erase_from_files(session.runs, email, address, keys)
     session.state(jobs[0]).forgotten()  # raises where the key of earlier tombstones is lost
-    rows += sum(
-        _erase_rows(file, {email.strip().lower(), address}, keys)
-        for file in session.workshop.state_folder.glob("mailings/*.csv")
-    )
-    secret = contact_key_of(session.workshop.state_folder)
+    folder, secret = session.workshop.state_folder, contact_key_of(session.workshop.state_folder)
+    person = Person(email)
+    person.keys |= _keys_in_errors(session.runs, person)
+    contacts = sum(_erase_contact(session, *known, person, now) for known in _lists(session))
+    notes = _erase_notes(session, person) + _erase_events(session, person)
+    person.keys |= {contact_id(key, secret) for key in person.keys}
+    rows = _erase_from_runs(session.runs, person)
+    rows += sum(_erase_rows(file, person) for file in folder.glob("mailings/*.csv"))
     with transaction(session.connection) as db:
+        # What is unfinished now is of jobs that are gone from the config, and has no plan any more.
+        db.execute("UPDATE runs SET status = 'discarded' WHERE status IN ('planned', 'sending')")
+        db.execute("UPDATE sources SET clean = 0")  # the next run looks at every row: one may be theirs
         db.execute("INSERT OR REPLACE INTO meta VALUES ('key', ?)", (key_check(secret),))
-        db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (tombstone(address, secret), now.isoformat()))
+        db.execute(
+            "INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (tombstone(person.address, secret), now.isoformat())
+        )
     session.connection.settle(vacuum=True)  # `secure_delete` has zeroed the rows; the log may still hold them
-    for copy in (BACKUP, "state.v*.sqlite"):
-        for path in session.workshop.state_folder.glob(copy):
+    for copy in (BACKUP, "state.v*.sqlite", "**/.*.draft"):
+        for path in folder.glob(copy):
             path.unlink()
     return Erased(contacts, rows, notes)
 
@@ -137,66 +140,100 @@ def _refuse_while_unfinished(session: Session, jobs: list[Job]) -> None:
             )
 
 
-def _contacts_of(session: Session, job: Job, address: str) -> pl.DataFrame:
-    path = session.state(job).current().path
-    if path is None:
-        return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
-    return pl.scan_parquet(path).filter(pl.col(ADDRESS) == address).collect()
+def _lists(session: Session) -> list[tuple[str, str]]:
+    """(list, account) of every list something is known of."""
+    return [(row[0], row[1]) for row in session.connection.execute("SELECT list, account FROM lists")]
 
 
-def _without(found: pl.DataFrame) -> Changes:
-    return Changes([], [], [found.lazy()], NOTHING_REFUSED, NO_DOUBTS)
+def _erase_contact(session: Session, list_id: str, account: str, person: Person, now: datetime) -> int:
+    """Take a person out of what is known of a list, and note the keys they were known by."""
+    folder = session.workshop.state_folder
+    store = StateStore(session.connection, folder, list_id, account)
+    path = store.current().path
+    rows = pl.scan_parquet(path) if path is not None else pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
+    found = rows.filter(pl.col(ADDRESS) == person.address).collect()
+    if not found.is_empty():
+        person.keys.update(found[KEY])
+        path = store.amend(Changes([], [], [found.lazy()], NOTHING_REFUSED, NO_DOUBTS), now).path
+    _drop_what_lies_beside(folder / "lists" / list_id, path)
+    return found.height
 
 
-def _drop_older_snapshots(session: Session, job: Job) -> None:
-    state = session.state(job).current()
-    folder = session.workshop.state_folder / "lists" / job.list_id
+def _drop_what_lies_beside(folder: Path, snapshot: Path | None) -> None:
+    """Earlier snapshots of a list, what a merge left behind, and what its rows meant."""
     for path in folder.glob("snapshot-*.parquet"):
-        if path != state.path:
+        if path != snapshot:
             path.unlink()
+    shutil.rmtree(folder / ".merge", ignore_errors=True)
+    forget_rows(folder)
 
 
-def _erase_notes(session: Session, address: str, keys: set[str]) -> int:
+def _keys_in_errors(runs: Path, person: Person) -> set[str]:
+    """Under which keys a person stands in the files of runs: somebody may have been rejected and never been known."""
+    keys = set()
+    for file in runs.glob("*/errors.csv"):
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = _rows(lines)
+            head = next(rows, [])
+            key, email = head.index("key"), head.index("email")
+            keys |= {_bare(row[key]) for row in rows if "@" in row[email] and person.is_in(_bare(row[email]))}
+    return keys - {""}
+
+
+def _rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    csv.field_size_limit(sys.maxsize)
+    return iter(csv.reader(lines))
+
+
+def _bare(cell: str) -> str:
+    """A cell without the apostrophe that guards it."""
+    return cell.removeprefix("'")
+
+
+def _erase_notes(session: Session, person: Person) -> int:
     """Rows about a person in the ledger."""
     notes = 0
     with transaction(session.connection) as db:
-        for key in keys:
-            notes += db.execute("DELETE FROM refusals WHERE key = ?", (key,)).rowcount
-            notes += db.execute("DELETE FROM doubts WHERE key = ?", (key,)).rowcount
-            notes += db.execute("DELETE FROM corrections WHERE key = ?", (key,)).rowcount
-        notes += erase_mailed(db, address)
-        notes += db.execute("DELETE FROM suppressions WHERE address = ?", (address,)).rowcount
-        notes += db.execute(
-            "UPDATE verdicts SET text = ? WHERE instr(lower(text), ?) > 0", (FORGOTTEN, address)
-        ).rowcount
+        for key in person.keys:
+            for table in ("refusals", "doubts", "corrections"):
+                notes += db.execute(f"DELETE FROM {table} WHERE key = ?", (key,)).rowcount  # noqa: S608  # from this line
+        for email in [row[0] for row in db.execute("SELECT DISTINCT email FROM corrections") if person.is_in(row[0])]:
+            notes += db.execute("DELETE FROM corrections WHERE email = ?", (email,)).rowcount
+        notes += erase_mailed(db, person.address)
+        notes += db.execute("DELETE FROM suppressions WHERE address = ?", (person.address,)).rowcount
+        for table in ("refusals", "verdicts"):
+            texts = db.execute(f"SELECT DISTINCT text FROM {table} WHERE instr(text, '@')").fetchall()  # noqa: S608
+            for text in [row[0] for row in texts if person.is_in(row[0])]:
+                notes += db.execute(f"UPDATE {table} SET text = ? WHERE text = ?", (FORGOTTEN, text)).rowcount  # noqa: S608
     return notes
 
 
-def _erase_events(session: Session, address: str) -> int:
+def _erase_events(session: Session, person: Person) -> int:
     """What webhooks told of a person."""
     folder = hook_folder(session.workshop.state_folder)
     if not (folder / INBOX).exists():
         return 0
     try:
         with contextlib.closing(open_inbox(folder)) as inbox:
-            return inbox.forget(lambda spelling: address_key(spelling) == address)
+            return inbox.forget(lambda spelling: address_key(spelling) == person.address)
     except sqlite3.Error as error:
         raise StateError(f"{folder}: the inbox can't be written", why=str(error), code="inbox-unusable") from error
 
 
-def _erase_from_files(runs: Path, email: str, address: str, keys: set[str]) -> int:
+def _erase_from_runs(runs: Path, person: Person) -> int:
     """Rows about a person in the files of finished runs; plans that were carried out are dropped as a whole."""
     rows = 0
     for run in runs.glob("*/"):
-        shutil.rmtree(run / "plan", ignore_errors=True)
-        for name in _LISTING:
-            if (run / name).is_file():
-                rows += _erase_rows(run / name, {email.strip().lower(), address}, keys)
+        for folder in ("plan", ".fold", ".scratch"):
+            shutil.rmtree(run / folder, ignore_errors=True)
+        rows += sum(_erase_rows(run / name, person) for name in _LISTING if (run / name).is_file())
+        if (run / _LOG).is_file():
+            rows += _erase_lines(run / _LOG, person)
     return rows
 
 
-def _erase_rows(file: Path, addresses: set[str], keys: set[str]) -> int:
-    csv.field_size_limit(sys.maxsize)
+def _erase_rows(file: Path, person: Person) -> int:
+    """Rows of a CSV about a person; gives how many."""
     gone = 0
     with (
         file.open(encoding="utf-8", newline="") as lines,
@@ -204,10 +241,37 @@ def _erase_rows(file: Path, addresses: set[str], keys: set[str]) -> int:
         draft.open("w", encoding="utf-8", newline="") as out,
     ):
         writer = csv.writer(out, lineterminator="\n")
-        for row in csv.reader(lines):
-            cells = [cell.strip().lower() for cell in row]
-            about = bool(keys & set(row)) or any(address in cell for cell in cells for address in addresses)
+        rows = _rows(lines)
+        head = next(rows, [])
+        writer.writerow(head)
+        key = head.index("key") if "key" in head else 0
+        for row in rows:
+            about = _bare(row[key]) in person.keys or any(person.is_in(cell) for cell in row)
             gone += about
             if not about:
                 writer.writerow(row)
     return gone
+
+
+def _erase_lines(file: Path, person: Person) -> int:
+    """Lines of a log about a person, by name or by keyed id; gives how many. One cut by a crash goes as well."""
+    gone = 0
+    with (
+        file.open(encoding="utf-8") as lines,
+        drafted(file) as draft,
+        draft.open("w", encoding="utf-8") as out,
+    ):
+        for line in lines:
+            about = _is_about(line, person)
+            gone += about
+            if not about:
+                out.write(line)
+    return gone
+
+
+def _is_about(line: str, person: Person) -> bool:
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return True
+    return told.get("contact") in person.keys or person.is_within(told)

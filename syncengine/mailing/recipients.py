@@ -8,6 +8,7 @@ import polars as pl
 import xxhash
 
 from syncengine.errors import SourceError
+from syncengine.mailing.record import ONE
 from syncengine.normalise.addresses import examine_addresses
 from syncengine.ports import Source
 from syncengine.sources import SourceOptions, open_source
@@ -46,7 +47,7 @@ def one_recipient(email: str) -> Recipients:
         raise SourceError(
             "--to is not an address that can be sent to", why=str(found["reason"]), code=str(found["code"])
         )
-    return Recipients("one contact", f"one:{found['key']}", 1, {found["key"]: found["email"]}, [])
+    return Recipients("one contact", f"{ONE}{found['key']}", 1, {found["key"]: found["email"]}, [])
 
 
 def recipients_of(path: str, base: Path, column: str | None) -> Recipients:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from syncengine.ledger import transaction
+
+ONE: Final = "one:"  #: what the crowd of one contact is called by, before the contact's key
 
 
 class Mailed(StrEnum):
@@ -178,4 +180,5 @@ class MailRecord:
 
 def erase_mailed(connection: sqlite3.Connection, key: str) -> int:
     """Erase a person from the record; gives how many mails it knew of. Called within a transaction."""
+    connection.execute("UPDATE mailings SET crowd = '' WHERE crowd = ?", (f"{ONE}{key}",))
     return connection.execute("DELETE FROM mailed WHERE key = ?", (key,)).rowcount

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 if TYPE_CHECKING:
@@ -223,6 +225,70 @@ def test_a_forgotten_person_is_nowhere_and_does_not_come_back(project: "Project"
     assert report["held_by_code"]["forgotten"] == 1
     assert report["planned"]["add"] == 0
     assert project.run("state", "verify").code == 0
+
+
+def everything_below(folder: Path) -> dict[str, str]:
+    """Every file of a folder as text; tables as the rows they hold, whatever they are packed with."""
+    told = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes().decode("utf-8", "replace")
+            if path.suffix == ".parquet":
+                content = str(pl.read_parquet(path).to_dicts())
+            told[path.relative_to(folder).as_posix()] = content.lower() + json.dumps(content).lower()
+    return told
+
+
+VICTIM, NAMESAKE = "ann@example.com", "joann@example.com"
+
+
+def a_life_of_traces(project: "Project") -> None:
+    """Ann is on two lists, one of which no job has any more, under an id; was rejected, renamed, mailed and told of."""
+    header, other = "Id,Email,Full name,Subscribed,City", "0123456789abcdef01234567"
+    project.sandbox.create_list(other, "Old")
+    ids = 'consent = "source"\nkey = "Id"\nmode = "mirror"'
+    project.write_config(account=f'key = "sandbox-key"\nsend_url = "{project.url}"', job=ids)
+    rows = [f"{n},user{n}@example.com,N,yes,X" for n in range(20)]
+    project.write_source(*rows, "7777,old.ann@example.com,Ann,yes,X", "8888,joann@example.com,Jo,yes,X", header=header)
+    config = project.folder / "syncengine.toml"
+    newsletter = config.read_text()
+    config.write_text(newsletter.replace(LIST, other).replace('"newsletter"', '"bygone"'))
+    assert project.run("sync", "--yes", "--show-pii").code == 0
+    project.write_source(*rows, "7777,Ann@example.com,Ann,yes,Y", "8888,joann@example.com,Jo,yes,Y", header=header)
+    assert project.run("sync", "--yes", "--show-pii").code == 0
+    assert project.run("plan").code == 0
+
+    config.write_text(newsletter.replace('consent = "source"', 'consent = "keep"'))
+    project.sandbox.seed(project.contacts.id, [{"email": VICTIM}, {"email": NAMESAKE}])
+    project.write_source(
+        *rows, "7777,Ann@example.com,Ann,yes,Y", "9999,ann@example.com,Ann,yes,Z", "8888,joann@example.com,Jo,yes,Y",
+        header=header,
+    )  # fmt: skip
+    assert project.run("sync", "--yes", "--show-pii").code == 3
+    assert project.run("mail", "trigger", "58a819c6f0152", "--to", VICTIM, "--yes").code == 0
+    told_by_webhooks(project, int(time.time()) - 60, unsubscribed="ANN@Example.com", hard="joann@example.com")
+    assert project.run("plan", "--show-pii").code == 0
+
+
+def test_after_forget_no_file_of_the_state_holds_the_address(project: "Project") -> None:
+    a_life_of_traces(project)
+    state = project.folder / ".syncengine"
+    before = everything_below(state)
+    holding = {Path(name).name for name, text in before.items() if re.search(rf"(?<!o){VICTIM}", text)}
+    assert {"errors.csv", "log.jsonl", "state.sqlite", "inbox.sqlite"} <= {re.sub("-wal$", "", one) for one in holding}
+    assert any(name.startswith("snapshot-") for name in holding)
+
+    assert project.run("state", "forget", " Ann@EXAMPLE.com", "--yes").code == 0
+
+    after = everything_below(state)
+    assert [name for name, text in after.items() if re.search(rf"(?<!o){VICTIM}", text)] == []
+    assert [name for name, text in after.items() if '"7777"' in text or ",9999," in text] == []
+    assert {Path(name).name for name, text in after.items() if NAMESAKE in text} >= {
+        "errors.csv", "log.jsonl", "state.sqlite", "inbox.sqlite",
+    }  # fmt: skip
+    assert project.run("state", "verify").code == 0
+    report = project.run("sync", "--yes", "--json").report
+    assert report["held_by_code"]["forgotten"] == 2  # both rows of hers
 
 
 def test_a_person_can_not_be_forgotten_while_a_run_may_still_send_them(project: "Project") -> None:
