@@ -150,6 +150,11 @@ ENTRIES: tuple[Entry, ...] = (
         "SmartSender reported that this person unsubscribed, complained, bounced or was removed",
         "nothing to do; if the list shows the contact as subscribed again: syncengine state adopt EXPORT.csv",
     ),
+    _held(
+        "unsubscribed",
+        "the list has this person as unsubscribed, as far as confirmed: no template is sent to them",
+        "where they have to get it all the same, a receipt say: mail trigger --suppressed-too",
+    ),
     _held("forgotten", "the person was erased with `state forget` and is not added again", "nothing to do"),
     _held(
         "rejected-before",

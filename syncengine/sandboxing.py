@@ -9,15 +9,16 @@ from pathlib import Path
 
 import anyio
 
+from syncengine.sandbox.account import DEFAULT_KEY, DEFAULT_LIST, DEFAULT_TOKEN
 from syncengine.sandbox.behaviour import Behaviour
 from syncengine.sandbox.faults import Fault, Html, Status, When
 from syncengine.sandbox.hooks import Hooks
+from syncengine.sandbox.instance import DEFAULT_INSTANCE_KEY
 from syncengine.sandbox.sandbox import Sandbox
 from syncengine.sandbox.scenarios import described
 from syncengine.sandbox.serve import running
 from syncengine.sandbox.serve import serve as serve_sandbox
 
-DEFAULT_LIST = "5537ab2a08d241dc69326b19"
 SAMPLE_FILES = ("contacts.csv", "syncengine.toml")
 
 
@@ -36,7 +37,7 @@ def serve(
     hooks: Mapping[str, object],
     ready: Callable[[str, str], None],
 ) -> None:
-    """Serve until interrupted; `hooks` are settings of the sandbox's webhooks.
+    """Serve until interrupted; `hooks` are settings of the sandbox's webhooks. `ready` gets the URL and a config.
 
     Raises ValueError for a scenario or setting that can't be, OSError for a port that can't be had.
     """
@@ -45,7 +46,34 @@ def serve(
     for list_id in list_ids:
         sandbox.create_list(list_id, list_id)
     with contextlib.suppress(KeyboardInterrupt):
-        anyio.run(functools.partial(serve_sandbox, sandbox, port=port, ready=lambda url: ready(url, DEFAULT_LIST)))
+        anyio.run(functools.partial(serve_sandbox, sandbox, port=port, ready=lambda url: ready(url, config_for(url))))
+
+
+def config_for(url: str) -> str:
+    """A config with which every command works against the sandbox at `url`, beside a copy of the sample contacts."""
+    return f"""\
+[account]
+url = "{url}"
+token = "{DEFAULT_TOKEN}"
+send_url = "{url}"
+key = "{DEFAULT_KEY}"
+rate = 500
+
+[smartersends]
+url = "{url}/smartersends"
+key = "{DEFAULT_INSTANCE_KEY}"
+
+[[job]]
+name = "newsletter"
+list = "{DEFAULT_LIST}"
+source = "contacts.csv"
+consent = "source"
+
+[job.columns]
+email = "Email"
+name = "Full name"
+active = "Subscribed"
+"""
 
 
 def copy_samples(folder: Path) -> None:

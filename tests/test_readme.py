@@ -68,6 +68,14 @@ def test_every_verb_is_told_and_helps(verb: str) -> None:
     assert len(done.stdout.splitlines()) > 5
 
 
+def test_every_room_is_told() -> None:
+    layout = README.split("Where things are")[1]
+    rooms = [path.parent.name for path in (ROOT / "syncengine").glob("*/__init__.py")]
+
+    assert len(rooms) > 15
+    assert [name for name in sorted(rooms) if f"`{name}/`" not in layout] == []
+
+
 def test_every_setting_is_told() -> None:
     settings = [
         field.alias or name

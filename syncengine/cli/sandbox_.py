@@ -30,7 +30,9 @@ def command(
     *,
     show_list: bool,
 ) -> int:
-    """Serve a stand-in for the SmartSender API on this machine. Its lists can be looked at in a browser.
+    """Serve a stand-in for SmartSender and SmarterSends on this machine, to be looked at in a browser.
+
+    It prints a config with which every other command works against it.
 
     \b
     syncengine sandbox --port 8787
@@ -43,17 +45,14 @@ def command(
         print_table(["SCENARIO", "WHAT IT IS"], [list(one) for one in sandboxing.scenarios()])
         return 0
 
-    def ready(url: str, list_id: str) -> None:
+    def ready(url: str, config: str) -> None:
         answer(f"The sandbox listens: {url}")
         say(f"""
   look at it     {url}/
-  your config    [account]
-                 url = "{url}"
-                 token = "sandbox-token"
-                 [[job]]
-                 list = "{list_id}"
   scenario       {scenario}
+  your config    syncengine.toml, beside a copy of sample_data/contacts.csv:
 
+{config}
 Ctrl-C ends it; what it holds is gone then.""")
 
     faults = (one.partition("=") for one in webhook_faults.split(",") if one.strip())

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
+
 from syncengine.bootstrap import Session, new_run_id
 from syncengine.client.requests import identifier, tags
+from syncengine.frames import ACTIVE, ADDRESS
 from syncengine.keyed import contact_key_of, tombstone
 from syncengine.mailing.recipients import Held, Recipients
 from syncengine.mailing.record import Mailed, Mailing, MailRecord
@@ -84,7 +87,7 @@ def plan_mailing(session: Session, order: Order, recipients: Recipients) -> Plan
         record.take_up(mailing, now)
     mine = dict(record.entries(mailing.id))
     before = {} if order.again else record.before(order.template_id, mailing.id)
-    off = _unwelcome(session, order)
+    off = _unwelcome(session, order, recipients)
     planned = Planned(order, mailing, recipients, {}, list(recipients.held), 0, 0, Tally())
     for key, email in recipients.people.items():
         if key in mine:
@@ -105,18 +108,26 @@ def record_of(session: Session, order: Order) -> MailRecord:
     return MailRecord(session.connection, session.workshop.loaded.config.account.url, order.list_id)
 
 
-def _unwelcome(session: Session, order: Order) -> Callable[[str], str | None]:
-    """For a key the code that keeps it from being mailed: erased people, and who must not get mail from the list."""
+def _unwelcome(session: Session, order: Order, recipients: Recipients) -> Callable[[str], str | None]:
+    """For a key the code that keeps it from being mailed: erased people, who must not get mail from the list by the
+    service's word, and whom the list has as unsubscribed as far as confirmed. Raises StateError.
+    """
     folder = session.workshop.state_folder
     state = StateStore(session.connection, folder, order.list_id, session.workshop.loaded.config.account.url)
-    off = frozenset() if order.suppressed_too else frozenset(state.off())
+    off, unsubscribed = frozenset[str](), frozenset[str]()
+    if not order.suppressed_too:
+        off = frozenset(state.off())
+        known = state.snapshot().rows_having(pl.Series(list(recipients.people), dtype=pl.String))
+        unsubscribed = frozenset(known.filter(~pl.col(ACTIVE))[ADDRESS])
     erased = frozenset(state.forgotten().tombstones)
     secret = contact_key_of(folder) if erased else b""
 
     def code(key: str) -> str | None:
         if erased and tombstone(key, secret) in erased:
             return "forgotten"
-        return "suppressed" if key in off else None
+        if key in off:
+            return "suppressed"
+        return "unsubscribed" if key in unsubscribed else None
 
     return code
 

@@ -363,6 +363,19 @@ def test_whoever_must_not_get_mail_or_was_erased_is_held(mailer: "Project") -> N
     assert adds_up(ran.json)
 
 
+def test_whom_the_list_has_as_unsubscribed_is_not_mailed(mailer: "Project") -> None:
+    mailer.write_source(*mailer.people(18), "user18@example.com,N,no,C", "user19@example.com,N,no,C")
+    mailer.run("sync", "--yes")
+
+    ran = trigger(mailer)
+    shown = mailer.run("mail", "trigger", "another", "--file", "people.csv", "--limit", "1", "--yes")
+    all_the_same = mailer.run("mail", "trigger", TEMPLATE, "--to", "user19@example.com", "--suppressed-too", "--json")
+
+    assert (ran.json["sent"], ran.json["held"], all_the_same.json["sent"]) == (18, 2, 1)
+    assert "2 unsubscribed" in shown.err
+    assert adds_up(ran.json)
+
+
 def _suppress(project: "Project", address: str) -> None:
     from syncengine.ledger import open_ledger, transaction
 
