@@ -13,7 +13,7 @@ from typing import Any
 
 from syncengine.ledger import transaction
 from syncengine.model import Outcome
-from syncengine.ports import Done, Intended, Progress, RunRow, Tally
+from syncengine.ports import Done, Intended, Progress, Released, RunRow, Tally
 
 
 class Journal:
@@ -45,6 +45,11 @@ class Journal:
                             "INSERT INTO batches (run, batch, intended_at) VALUES (?,?,?) "
                             "ON CONFLICT DO UPDATE SET intended_at = excluded.intended_at, in_doubt = 1",
                             (run, batch, at),
+                        )
+                    case Released(batch):  # what an earlier process sent of it may still be on its way
+                        db.execute(
+                            "DELETE FROM batches WHERE run = ? AND batch = ? AND settled_at IS NULL AND NOT in_doubt",
+                            (run, batch),
                         )
                     case Done():
                         _settle(db, run, entry)

@@ -198,6 +198,13 @@ class Intended:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """A batch that was intended, and that a stop kept from being begun: nothing of it left."""
+
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """A batch whose every contact is decided. `in_doubt`: an attempt got no answer and may be applied late."""
 
@@ -255,8 +262,9 @@ class Paid:
     at: float  #: Unix seconds
 
 
-Progress = Intended | Done
-"""What is written down about a batch: before its first byte, and when every contact of it is decided."""
+Progress = Intended | Released | Done
+"""What is written down about a batch: before its first byte, when it is not begun after all, and when every contact of
+it is decided."""
 
 Entry = Progress | Heard | Owed | Paid
 """What a run writes down."""

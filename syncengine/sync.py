@@ -38,7 +38,7 @@ from syncengine.frames import AFTER, FIELDS, SOURCE
 from syncengine.frozen import open_plan
 from syncengine.late_requests import still_occupied, wait_for_renames
 from syncengine.model import GRACE, Op, Outcome, Variable
-from syncengine.ports import Destination, Done, Entry, Intended, Journal, SourceSeen, StateStore
+from syncengine.ports import Destination, Done, Entry, Intended, Journal, Released, SourceSeen, StateStore
 from syncengine.prepare import (
     ERRORS_FILE,
     NOTES_FILE,
@@ -330,7 +330,7 @@ class _Work:
 
     def _record(self, entries: Sequence[Entry]) -> None:
         listening = self.parts.listening
-        others = [one for one in entries if isinstance(one, Intended | Done)]
+        others = [one for one in entries if isinstance(one, Intended | Released | Done)]
         if listening is not None:
             listening.write(entries, self.parts.now())
         if others:

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from syncengine.frames import KEY
-from syncengine.ports import ConsentBook, Done, Entry, Heard, Intended, NewsDesk, Owed, Paid, StateStore
+from syncengine.ports import ConsentBook, Done, Entry, Heard, Intended, NewsDesk, Owed, Paid, Released, StateStore
 from syncengine.suppression import learn
 
 
@@ -43,7 +43,7 @@ class Listening:
                     self.book.owe(corrections)
                 case Paid(corrections, outcomes, at):
                     self.book.paid(corrections, outcomes, at)
-                case Intended() | Done():
+                case Intended() | Released() | Done():
                     pass  # the journal's
 
 

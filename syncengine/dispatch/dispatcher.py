@@ -35,7 +35,7 @@ from syncengine.events import (
 )
 from syncengine.frames import BATCH, KEY, ROW
 from syncengine.model import GRACE, Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
-from syncengine.ports import Batch, Destination, Done, Entry, Intended
+from syncengine.ports import Batch, Destination, Done, Entry, Intended, Released
 from syncengine.settlement import Ask, Settled, Terms, settle
 
 BATCHES_AT_A_TIME = 32  #: prepared and intended together: polars joins 32 bodies at about the price of one
@@ -111,6 +111,7 @@ class Dispatcher:
     off: pl.Series = field(default_factory=lambda: pl.Series("off", [], dtype=pl.String))  #: addresses, when it began
     in_flight: int = 0
     retries: int = 0
+    _waiting: set[int] = field(default_factory=set)  #: batches intended and not begun
 
     async def carry_out(self, waves: Iterable[Work]) -> bool:
         """All waves, one after the other; gives whether everything was decided. False: a stop was requested.
@@ -158,6 +159,9 @@ class Dispatcher:
                 senders.start_soon(self._sender, take.clone())
             take.close()
             complete = await self._feed(work, give)
+        if self._waiting:  # a stop; else the next run would have to wait for requests that nobody made
+            await self.recorder.record([Released(number) for number in sorted(self._waiting)])
+            self._waiting.clear()
         return complete and not self._must_stop()
 
     async def _feed(self, work: Work, give: ObjectSendStream[Batch]) -> bool:
@@ -170,6 +174,7 @@ class Dispatcher:
                         return False
                     now = self.wall_clock()
                     await self.recorder.record([Intended(batch.number, now) for batch in batches])
+                    self._waiting.update(batch.number for batch in batches)
                     for batch in batches:
                         try:
                             await give.send(batch)
@@ -208,6 +213,7 @@ class Dispatcher:
                 if self._must_stop():
                     continue  # taken in before the stop, and not begun: left for the next run
                 self.in_flight += 1
+                self._waiting.discard(batch.number)
                 try:
                     await self._settle(batch)
                 finally:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from syncengine.model import Outcome
-from syncengine.ports import Done, Intended, Progress, RunRow, Tally
+from syncengine.ports import Done, Intended, Progress, Released, RunRow, Tally
 from syncengine.settlement import Settled
 
 
@@ -32,6 +32,9 @@ class MemoryJournal:
                     if (run, batch) in self.intended:
                         self.again.add((run, batch))
                     self.intended[run, batch] = at
+                case Released(batch):
+                    if (run, batch) not in self.again and (run, batch) not in self.settled:
+                        self.intended.pop((run, batch), None)
                 case Done(batch):
                     self.settled[run, batch] = entry
 

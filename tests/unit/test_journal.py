@@ -14,7 +14,7 @@ from syncengine.errors import StateError
 from syncengine.journal import Journal
 from syncengine.ledger import open_ledger, read_ledger
 from syncengine.model import Outcome, Verdict
-from syncengine.ports import Done, Intended, Progress, RunRow, Tally
+from syncengine.ports import Done, Intended, Progress, Released, RunRow, Tally
 from syncengine.settlement import Settled
 from syncengine.testing import MemoryJournal
 
@@ -123,6 +123,20 @@ def test_a_batch_that_is_begun_again_stays_doubtful_whatever_the_answer(journal:
     journal.record("run-1", [Intended(0, 500.0), done(0, 1), done(1, 1)])
 
     assert journal.doubtful_batches("run-1") == {0: 200.0}
+
+
+def test_a_batch_that_a_stop_kept_from_being_begun_is_not_doubtful(journal: Journal) -> None:
+    journal.record("run-1", [Intended(0, 100.0), Intended(1, 100.0), Released(1)])
+    journal.record("run-1", [Intended(1, 500.0), done(0, 1), done(1, 1)])
+
+    assert journal.doubtful_batches("run-1") == {}
+
+
+def test_what_an_earlier_process_may_have_sent_stays_doubtful_though_it_is_not_begun_again(journal: Journal) -> None:
+    journal.record("run-1", [Intended(0, 100.0)])
+    journal.record("run-1", [Intended(0, 500.0), Released(0)])
+
+    assert journal.doubtful_batches("run-1") == {0: None}
 
 
 def test_a_settled_batch_of_which_an_attempt_got_no_answer_stays_doubtful(journal: Journal) -> None:
