@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib.util
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -181,7 +182,7 @@ def open_session(workshop: Workshop, *, wait_lock: float = 0.0, doing: str = "sy
     try:
         with locked(folder, wait=wait_lock, doing=doing), contextlib.closing(open_ledger(folder)) as connection:
             yield Session(workshop, connection)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise StateError(
             f"{folder}: the state can't be written",
             why=str(error),

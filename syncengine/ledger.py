@@ -284,9 +284,18 @@ def migrate(
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:
-    """A copy of the database as it is now, whole or absent."""
-    with drafted(target) as draft, contextlib.closing(sqlite3.connect(draft)) as copy:
-        connection.backup(copy)
+    """A copy of the database as it is now, whole or absent. Raises StateError where it can't be written."""
+    try:
+        with drafted(target) as draft, contextlib.closing(sqlite3.connect(draft)) as copy:
+            connection.backup(copy)
+    except (sqlite3.Error, OSError) as error:
+        raise StateError(
+            f"{target}: the copy of the state can't be written",
+            why=f"{type(error).__name__}: {error}",
+            fix="make room on the disk, or the folder writable, and run the same command again",
+            code="state-write",
+            sent="the state itself is whole: what was confirmed is recorded",
+        ) from error
 
 
 def _reading_mode(folder: Path) -> str:

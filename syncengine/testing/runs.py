@@ -17,7 +17,7 @@ from syncengine.normalise.mapping import Mapping as RowMapping
 from syncengine.ports import Destination, Journal, Source, StateStore
 from syncengine.prepare import JobTerms, Understood
 from syncengine.stopping import StopSwitch
-from syncengine.sync import Ended, Pace, Parts, sync
+from syncengine.sync import Ended, InThread, Pace, Parts, sync
 from syncengine.uptake import Listening
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ class Trial:
     variables: tuple[VariableRule, ...] | None = None
     listening: Listening | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    in_thread: InThread = inline
     _runs: "count[int]" = field(default_factory=count)
 
     def mapping(self, source: Source) -> RowMapping:
@@ -78,7 +79,7 @@ async def run_sync(trial: Trial, source: Source, *, fresh: bool = False) -> Ende
         trial.folder / "runs",
         trial.pace,
         trial.stop or StopSwitch(),
-        inline,
+        trial.in_thread,
         trial.now,
         lambda: f"run-{next(trial._runs):04}",  # noqa: SLF001  # its own trial
         lambda _: True,

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -122,6 +123,22 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path, Sandbox(), open_ledger(tmp_path))
     yield world
     world.ledger.close()
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[Callable[[], World]]:
+    """Further worlds, each in a folder of its own. Their databases are opened by who uses them."""
+    made: list[World] = []
+
+    def another() -> World:
+        folder = tmp_path / f"world-{len(made)}"
+        made.append(World(folder, Sandbox(), open_ledger(folder)))
+        return made[-1]
+
+    yield another
+    for world in made:
+        with contextlib.suppress(sqlite3.Error, OSError):  # a disk that took nothing more takes no last word either
+            world.ledger.close()
 
 
 # The program, in processes --------------------------------------------------------------------------------------------

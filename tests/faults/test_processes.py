@@ -189,7 +189,7 @@ def limited(kind: int, value: int) -> Any:
     return lambda: resource.setrlimit(kind, (value, value))
 
 
-def test_p09_p10_p11_a_disk_that_takes_nothing_more_ends_the_run_before_it_loses_its_place(site: "Site") -> None:
+def test_p09_a_disk_that_takes_nothing_more_ends_the_run_before_it_loses_its_place(site: "Site") -> None:
     """No file may grow beyond 150 kB: writes fail as on a full disk, for ever."""
     import resource
 
