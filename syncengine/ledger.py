@@ -25,6 +25,7 @@ from syncengine.anchor import (
     Ledger,
     database_path,
     read_anchor,
+    read_mark,
     verify_database,
     verify_log,
     verify_log_is_whole,
@@ -242,7 +243,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             raise
         connection.execute("COMMIT")
         if isinstance(connection, Ledger):
-            connection.settle_if_large()
+            connection.committed()
     except (sqlite3.Error, OSError) as error:
         raise StateError(
             "the state can't be written",
@@ -357,6 +358,7 @@ def _verify(folder: Path, *, mode: str) -> None:
     if size == 0 or size % 512:  # SQLite's pages are multiples of 512 bytes, and a short last one is no fault to it
         raise unusable(path, f"it is cut off: {size} bytes")
     anchor = read_anchor(folder)
+    mark = read_mark(folder)  # before the log is looked at: a writer goes on meanwhile
     if anchor is not None:
         _verify_bytes(folder, anchor)
     with contextlib.closing(_connect(path, mode=mode, kind=sqlite3.Connection)) as connection:
@@ -375,7 +377,7 @@ def _verify(folder: Path, *, mode: str) -> None:
             raise unusable(path, f"it is damaged: {damage}")
         identity = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
         if "immutable" not in mode:
-            verify_log_is_whole(path)
+            verify_log_is_whole(path, mark)
     if identity is None:
         raise unusable(path, "it is damaged: it does not say which state it is")
     _verify_identity(folder, identity[0])

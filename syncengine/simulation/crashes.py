@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from pathlib import Path
 
+from syncengine.errors import SyncEngineError
 from syncengine.sandbox.account import Account
 from syncengine.simulation.clock import SimulatedLoop, StalledError, Trace
 from syncengine.simulation.disk import Image, digest_of, image_of, restore
@@ -133,6 +134,31 @@ def recover(
         except StalledError as error:
             stage.accuse(f"stalled: {error}")
         return tuple(stage.broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A run that would not begin. `disk` is what it left."""
+
+    problem: SyncEngineError
+    requests: int
+    disk: Image
+
+
+def refused(reference: Reference, world: World) -> Stopped | None:
+    """How the next run stops in this world, or None where it comes to an end."""
+    with _stage(reference, Engine()) as (runner, stage):
+        return runner.run(_attempt(reference, stage, world))
+
+
+async def _attempt(reference: Reference, stage: Stage, world: World) -> Stopped | None:
+    _inherit(stage, world, arrives=NEVER)
+    requests = len(stage.network.flights)
+    try:
+        await stage.process(reference.export()).run()
+    except SyncEngineError as problem:
+        return Stopped(problem, len(stage.network.flights) - requests, image_of(stage.disk))
+    return None
 
 
 async def _go_on(reference: Reference, stage: Stage, world: World, arrives: float | None) -> None:

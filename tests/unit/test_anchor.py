@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncengine.anchor import ANCHOR, DATABASE, LARGEST_LOG, Ledger, log_of, read_anchor
+from syncengine.anchor import ANCHOR, DATABASE, LARGEST_LOG, MARK, Ledger, log_of, read_anchor
 from syncengine.errors import StateError
 from syncengine.ledger import IDENTITY, back_up, open_ledger, read_ledger, transaction
 
@@ -110,13 +110,36 @@ def test_p14_no_flipped_bit_of_the_database_goes_unseen(tmp_path: Path, closed: 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
+def test_p14_no_flipped_bit_of_the_log_goes_unseen(tmp_path: Path, killed: Files, data: st.DataObject) -> None:
+    content = bytearray(killed[LOG])
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+
+    refusal(put(tmp_path / "state", {**killed, LOG: bytes(content)}))
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_p14_a_log_that_is_cut_anywhere_is_missed(tmp_path: Path, killed: Files, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(32, len(killed[LOG]) - 1))
+
+    assert "pages of the" in refusal(put(tmp_path / "state", {**killed, LOG: killed[LOG][:cut]}))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xff" * 44, b"0000000000000000          7 0123456789abcdef\n"])
+def test_a_mark_that_says_nothing_is_no_ground_for_mistrust(tmp_path: Path, killed: Files, mark: bytes) -> None:
+    """A power cut may leave the one before, or none."""
+    assert names(put(tmp_path / "state", {**killed, MARK: mark})) == 20
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
 def test_p14_a_flipped_bit_of_the_log_costs_no_more_than_the_last_commit(
     tmp_path: Path, killed: Files, data: st.DataObject
 ) -> None:
-    """A last commit that does not hold is what a power cut leaves: nothing was told to anybody on its ground."""
+    """Without a mark: a last commit that does not hold is what a power cut leaves."""
     content = bytearray(killed[LOG])
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    folder = put(tmp_path / "state", {**killed, LOG: bytes(content)})
+    folder = put(tmp_path / "state", {**killed, LOG: bytes(content), MARK: b""})
 
     try:
         found = names(folder)
