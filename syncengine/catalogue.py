@@ -147,7 +147,8 @@ ENTRIES: tuple[Entry, ...] = (
     _held("deleted", "the CRM says the record is deleted", "nothing to do"),
     _held(
         "suppressed",
-        "SmartSender reported that this person unsubscribed, complained, bounced or was removed",
+        "SmartSender reported that this person unsubscribed, complained, bounced or was removed; "
+        'or, under consent = "keep", a mirror removed them when they were not subscribed',
         "nothing to do; if the list shows the contact as subscribed again: syncengine state adopt EXPORT.csv",
     ),
     _held(

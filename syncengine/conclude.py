@@ -19,6 +19,8 @@ from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
 from syncengine.fold import fold, replaced_keys, snapshot_rows
 from syncengine.frames import (
+    ACTIVE,
+    ADDRESS,
     BATCH,
     CONTACT,
     EMAIL,
@@ -27,6 +29,7 @@ from syncengine.frames import (
     FRAGMENT,
     IN_DOUBT,
     KEY,
+    KEY_HASH,
     NAME,
     SOURCE,
     VARIABLES,
@@ -40,6 +43,7 @@ from syncengine.prepare import ERRORS_FILE, NOTES_FILE, Prepared
 from syncengine.report import Report
 from syncengine.row_memory import drop_notes
 from syncengine.settlement import GONE
+from syncengine.snapshot import Snapshot
 from syncengine.suppression import lowered, moved
 
 REPORT_FILE: Final = "report.html"
@@ -161,6 +165,17 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
         _not_sent_again(refused, prepared),
         pl.concat([NO_DOUBTS, *doubtful]),
     )
+
+
+def off_when_removed(changes: Changes, snapshot: Snapshot) -> list[str]:
+    """Addresses of people whom `changes` take off the list, and whom the list has as not subscribed."""
+    removed = pl.concat([frame.select(KEY, KEY_HASH) for frame in changes.removed]).collect()
+    gone = snapshot.rows_of(removed[KEY_HASH].to_numpy()).join(removed, on=KEY, how="semi").filter(~pl.col(ACTIVE))
+    if gone.is_empty():
+        return []
+    stays = [frame.select(ADDRESS).join(gone.lazy(), on=ADDRESS, how="semi") for frame in changes.upserts]
+    here = pl.concat(stays).collect()[ADDRESS] if stays else pl.Series([], dtype=pl.String)
+    return gone.filter(~pl.col(ADDRESS).is_in(here.implode()))[ADDRESS].to_list()
 
 
 def clear_scratch(prepared: Prepared) -> None:

@@ -40,6 +40,11 @@ _CONFIG = _all(
     ("job-needed", "there are several lists, and none was named", "--job NAME"),
     ("job-unknown", "no job has this name", "the message names those there are"),
     ("list-missing", "a job has no list yet", "put the id from the address of the list's page into `list`"),
+    (
+        "mirror-shared",
+        "a mirror shares its list with another job, and would take that one's people for gone",
+        'one job for both sources (pick = "all"), or: mirror = { on_missing = "keep" }',
+    ),
     ("instance-missing", "no instance of SmarterSends is configured", "set url and key in [smartersends]"),
     ("token-missing", "no token is set", "export SMARTSENDER_TOKEN=…"),
     ("token-shape", "the token can't be one", "copy it again: 8 to 512 visible characters, no blanks"),

@@ -81,7 +81,7 @@ def reset(session: Session, job: Job) -> int:
     """Forget everything about the list of `job`; gives how many contacts were known. The next sync is a first one."""
     known = session.state(job).current().contacts if _is_ours(session, job) else 0
     with transaction(session.connection) as db:
-        for table in ("lists", "variables", "refusals", "suppressions", "doubts", "inboxes", "corrections"):
+        for table in ("lists", "variables", "refusals", "suppressions", "doubts", "inboxes", "corrections", "departed"):
             db.execute(f"DELETE FROM {table} WHERE list = ?", (job.list_id,))  # noqa: S608  # names from this line
         db.execute("DELETE FROM sources WHERE list = ?", (job.list_id,))
         db.execute("DELETE FROM names WHERE job = ?", (job.name,))
@@ -200,7 +200,8 @@ def _erase_notes(session: Session, person: Person) -> int:
         for email in [row[0] for row in db.execute("SELECT DISTINCT email FROM corrections") if person.is_in(row[0])]:
             notes += db.execute("DELETE FROM corrections WHERE email = ?", (email,)).rowcount
         notes += erase_mailed(db, person.address)
-        notes += db.execute("DELETE FROM suppressions WHERE address = ?", (person.address,)).rowcount
+        for table in ("suppressions", "departed"):
+            notes += db.execute(f"DELETE FROM {table} WHERE address = ?", (person.address,)).rowcount  # noqa: S608
         for table in ("refusals", "verdicts"):
             texts = db.execute(f"SELECT DISTINCT text FROM {table} WHERE instr(text, '@')").fetchall()  # noqa: S608
             for text in [row[0] for row in texts if person.is_in(row[0])]:

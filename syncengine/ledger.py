@@ -38,7 +38,7 @@ Connected = TypeVar("Connected", bound=sqlite3.Connection)
 IDENTITY: Final = "state.id"
 BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 _SCHEMA_1: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -175,7 +175,14 @@ CREATE TABLE IF NOT EXISTS mailed (     -- who is sent what, from just before th
 CREATE INDEX IF NOT EXISTS mailed_by_key ON mailed (key);
 """
 
-MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2, 2: _SCHEMA_3, 3: _SCHEMA_4}  #: from version n to n + 1
+_SCHEMA_5: Final = """
+CREATE TABLE departed (                 -- who was not subscribed when we removed them, where the list decides on that
+    list TEXT NOT NULL, address TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (list, address)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2, 2: _SCHEMA_3, 3: _SCHEMA_4, 4: _SCHEMA_5}  #: from version n to n + 1
 
 # sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
 _TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError, DamagedError)

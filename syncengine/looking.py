@@ -23,7 +23,7 @@ _WHOSE_WORD: Final = {
     "sync": "as the source said",
     "left-source": "since they left the source",
     "adopted": "as the adopted export said",
-    "was-off": "off when a mirror removed them",
+    "departed": "and so when a mirror removed them",
 }
 
 

@@ -420,6 +420,14 @@ class StateStore(Protocol):
         """Addresses (normal form) whose owners must not get mail, by the service's own word."""
         ...
 
+    def departed(self) -> pl.Series:
+        """Addresses (normal form) of people who were not subscribed when a job under `keep` removed them."""
+        ...
+
+    def remember_departed(self, addresses: Iterable[str], now: datetime) -> None:
+        """These are being removed, and are not subscribed. Durable on return."""
+        ...
+
     def learn(self, learned: Learned, now: datetime) -> None:
         """The list is known to hold this, though no run has sent it."""
         ...

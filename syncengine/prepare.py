@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from syncengine.durable import make_private_folder
 from syncengine.errors import ConfigError, GuardError
 from syncengine.errors_file import write_errors
@@ -173,7 +175,7 @@ def draw_up(
         facts = make_plan(
             source,
             snapshot,
-            Memory(state.refusals((understood.digest, job.terms)), state.off(), state.forgotten(), state.doubtful()),
+            _memory(job, understood, state),
             Intent(understood.mapping, job.mode, job.consent),
             leavers,
             writer,
@@ -206,6 +208,12 @@ def draw_up(
     if brake is not None:
         raise GuardStopError(brake, run, facts) from brake
     return prepared
+
+
+def _memory(job: JobTerms, understood: Understood, state: StateStore) -> Memory:
+    """What is known of single contacts. Who was off when they were removed stays so where the list decides."""
+    off = pl.concat([state.off(), state.departed()]) if job.consent is Consent.KEEP else state.off()
+    return Memory(state.refusals((understood.digest, job.terms)), off, state.forgotten(), state.doubtful())
 
 
 def _described(understood: Understood) -> dict[str, Any]:

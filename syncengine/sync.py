@@ -19,6 +19,7 @@ from syncengine.conclude import (
     count,
     gather_changes,
     is_anybody_gone,
+    off_when_removed,
     subscribed_rows,
     who_moved,
     withheld_of,
@@ -37,7 +38,7 @@ from syncengine.first_rows import trial_of
 from syncengine.frames import AFTER, FIELDS, SOURCE
 from syncengine.frozen import open_plan
 from syncengine.late_requests import still_occupied, wait_for_renames
-from syncengine.model import GRACE, Op, Outcome, Variable
+from syncengine.model import GRACE, Consent, Op, Outcome, Variable
 from syncengine.ports import Destination, Done, Entry, Intended, Journal, Released, SourceSeen, StateStore
 from syncengine.prepare import (
     ERRORS_FILE,
@@ -386,6 +387,8 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
     changes = gather_changes(prepared, parts.journal, now, parts.state.off())
     if parts.listening is not None:
         parts.listening.book.follow(list(who_moved(prepared, parts.state.off())))
+    if changes.removed and parts.job.consent is Consent.KEEP:
+        parts.state.remember_departed(off_when_removed(changes, parts.state.snapshot()), now)
     remembered = changes.refused.filter(changes.refused["outcome"] == Outcome.UNRESOLVED.value).height
     not_sent = report.held + report.rejected + report.unresolved
     saw = SourceSeen(

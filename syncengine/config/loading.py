@@ -22,6 +22,7 @@ from syncengine.config.model import (
 )
 from syncengine.config.toml_lines import locate
 from syncengine.errors import ConfigError
+from syncengine.model import LIST_TO_FILL_IN, Mode, OnMissing
 
 FILE_NAME: Final = "syncengine.toml"
 PREFIX: Final = "SYNCENGINE_"
@@ -111,11 +112,28 @@ def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loa
         config = Config.model_validate(filled)
     except ValidationError as error:
         raise told(path, text, error, overridden) from None
+    _refuse_shared_mirror(config, path)
     for place in SECRETS:
         problem = None if place in overridden else _exposed(content, config, path, place)
         if problem is not None:
             problems.setdefault(".".join(place), problem)
     return Loaded(config, path.resolve(), problems)
+
+
+def _refuse_shared_mirror(config: Config, path: Path) -> None:
+    """Raises ConfigError for a mirror whose list another job feeds: that one's people would seem to have left."""
+    for job in config.job:
+        takes_off = job.mode is Mode.MIRROR and job.mirror.on_missing is not OnMissing.KEEP
+        other = next((one for one in config.job if one is not job and one.list_id == job.list_id), None)
+        if takes_off and other is not None and job.list_id != LIST_TO_FILL_IN:
+            raise ConfigError(
+                f'{path.name}: the jobs "{job.name}" and "{other.name}" share the list {job.list_id}, and '
+                f'"{job.name}" mirrors it',
+                why=f'whoever only "{other.name}" has is missing in the source of "{job.name}", and would be taken off',
+                fix='one job for both: source = { path = "exports/*.csv", pick = "all" }    '
+                'or nobody taken off: mirror = { on_missing = "keep" }',
+                code="mirror-shared",
+            )
 
 
 def _text(path: Path) -> str:

@@ -138,6 +138,8 @@ class _Comparer:
         rows = self.without(rows, self.contradicted(rows))
         rows, losers = resolve_duplicates(rows, self.intent.mapping.winner)
         self.hold(losers)
+        if self.found.objections is not None:
+            rows = self.found.objections.heeded(rows)
         known = self.snapshot.rows_of(rows[KEY_HASH].to_numpy())
         taken = self.taken_over(rows, known) if self.claimants is not None else known.clear()
         changes = diff(
@@ -245,7 +247,7 @@ class _Comparer:
         if self.claimants is None:
             return
         for judged in self.claimants.judged():
-            self.hold(judged.held)
+            self.hold(_with_objection(judged.held))
             self.give_settled(judged.granted)
 
     def give(self, changes: pl.DataFrame) -> None:
@@ -285,11 +287,19 @@ def is_forgotten(forgotten: Forgotten) -> pl.Expr:
     return keyed.is_in(forgotten.tombstones.implode())  # type: ignore[no-any-return]  # polars-hash registers `chash`
 
 
+def _with_objection(held: pl.DataFrame) -> pl.DataFrame:
+    """Rows that don't get their address, with what they do to the one who has it."""
+    objects = (pl.col(CODE) == "address-shared") & ~pl.col(ACTIVE)
+    told = pl.col(REASON) + "; nobody is subscribed under it, because one of the rows says so"
+    return held.with_columns(pl.when(objects).then(told).otherwise(REASON).alias(REASON))
+
+
 _REASONS = {
     "consent-unknown": 'nothing is known of this contact, and consent = "keep" forbids to send it as subscribed',
     "forgotten": "this person was erased (state forget) and is not added again",
     "add-only": 'the list has other values for this contact, and the job only adds (mode = "add")',
-    "suppressed": "SmartSender reported that this person unsubscribed, complained, bounced or was removed",
+    "suppressed": "this person unsubscribed, complained, bounced or was removed, by SmartSender's own word, or was not "
+    "subscribed when a mirror removed them",
 }
 
 

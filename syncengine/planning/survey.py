@@ -30,6 +30,7 @@ from syncengine.normalise.addresses import AddressCode, examine_addresses, split
 from syncengine.normalise.mapping import Mapping
 from syncengine.normalise.rows import key_hashes, normalise
 from syncengine.normalise.values import DateEvidence, date_evidence, is_iso_date
+from syncengine.planning.objections import Objections
 from syncengine.ports import Chunk, Hashes, Recalled, RecallsRows, Source
 from syncengine.row_memory import Recollection, RowMemory
 from syncengine.snapshot import UNKNOWN, Snapshot
@@ -70,11 +71,13 @@ class Survey:
     """What one pass found.
 
     `seen` marks the positions of the snapshot that the source still has, in whatever state. `contradicted` are keys
-    (KEY_HASH, KEY) of which a row is held for its consent: no other row of theirs may speak for them.
+    (KEY_HASH, KEY) of which a row is held for its consent: no other row of theirs may speak for them. `objections` are
+    None where the address identifies a contact.
     """
 
     seen: npt.NDArray[np.bool_]
     contradicted: pl.DataFrame
+    objections: Objections | None = None
     rows: int = 0
     same: int = 0
     held: Counter[str] = field(default_factory=Counter)
@@ -103,6 +106,7 @@ def survey(
     for chunk in work.chunks(source):
         pulse()
         work.take(chunk, source.columns, several=len(source.describe().files) > 1)
+    work.forget_overruled()
     if work.first_rows_to_widen:
         work.widen(source)
     work.result.seen = work.state != _UNSEEN
@@ -125,7 +129,8 @@ class _Surveyor:
         self.first_rows_to_widen: list[npt.NDArray[np.uint32]] = []
         self.memory: RowMemory | None = None
         nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})
-        self.result = Survey(seen=np.zeros(0, dtype=np.bool_), contradicted=nobody)
+        objections = Objections() if mapping.key is not None else None
+        self.result = Survey(np.zeros(0, dtype=np.bool_), nobody, objections)
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
         """The chunks of `source`, without rows that are remembered where it can tell them."""
@@ -149,6 +154,7 @@ class _Surveyor:
         sound = read[CODE].is_null()
         self.hold_known(read.filter(~sound))
         read, places = read.filter(sound), places[sound.to_numpy()]
+        self.hear(read)
         keys, fingerprints = known.keys.copy(), known.fingerprints.copy()
         keys[places], fingerprints[places] = read[KEY_HASH].to_numpy(), read[FINGERPRINT].to_numpy()
         if self.memory is not None:
@@ -164,9 +170,9 @@ class _Surveyor:
         copies, aside = self.judge(keys[rows], fingerprints[rows], first + rows.astype(np.uint64))
         wanted = rows[copies | aside]
         again = wanted[known.known[wanted]]
-        whole = pl.concat(
-            [read, self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)]
-        ).sort(ORDINAL)
+        parsed = self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)
+        self.hear(parsed)
+        whole = pl.concat([read, parsed]).sort(ORDINAL)
         whole = whole.filter(pl.col(ORDINAL).is_in(pl.Series(first + wanted, dtype=pl.UInt64).implode()))
         is_copy = pl.Series(np.isin(wanted, rows[copies]))
         self.hold(_as_copies(whole.filter(is_copy)))
@@ -244,7 +250,21 @@ class _Surveyor:
             found = date_evidence(rows[variable_column(name)])
             self.result.evidence[name] = self.result.evidence.get(name, DateEvidence()) + found
 
+    def hear(self, rows: pl.DataFrame) -> None:
+        """Rows that are not held. Of those that are not parsed, since nothing has changed, the snapshot knows."""
+        if self.result.objections is not None:
+            self.result.objections.hear(rows)
+
+    def forget_overruled(self) -> None:
+        """Contacts taken for unchanged of whose address another one's row says that it is not subscribed."""
+        if self.result.objections is not None:
+            positions = self.result.objections.overruled(self.snapshot)
+            positions = positions[self.state[positions] == _SAME]
+            self.forget_same(positions)
+            self.state[positions] = _ASIDE
+
     def recognise(self, rows: pl.DataFrame) -> None:
+        self.hear(rows)
         if not self.snapshot.size:
             self.aside.append(rows)
             return

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from syncengine.leaving import KINDS, joined
+from syncengine.leaving import KINDS, UNSUBSCRIBED, joined
 from syncengine.ledger import transaction
 from syncengine.normalise.addresses import address_key
 from syncengine.ports import Correction, News
@@ -130,7 +130,9 @@ class ConsentBook:
     def word_about(self, address: str) -> Word | None:
         """What keeps `address` (normal form) off, or None."""
         row = self._db.execute(
-            "SELECT kind, origin, at FROM suppressions WHERE list = ? AND address = ?", (self._list, address)
+            "SELECT kind, origin, at FROM suppressions WHERE list = ?1 AND address = ?2 UNION ALL "
+            "SELECT ?3, 'departed', at FROM departed WHERE list = ?1 AND address = ?2",
+            (self._list, address, UNSUBSCRIBED),
         ).fetchone()
         return None if row is None else Word(*row)
 

@@ -139,6 +139,19 @@ class StateStore:
         rows = self._db.execute("SELECT address FROM suppressions WHERE list = ?", (self._list,))
         return pl.Series("off", [row[0] for row in rows], dtype=pl.String)
 
+    def departed(self) -> pl.Series:
+        """Addresses (normal form) of people who were not subscribed when a job under `keep` removed them."""
+        rows = self._db.execute("SELECT address FROM departed WHERE list = ?", (self._list,))
+        return pl.Series("departed", [row[0] for row in rows], dtype=pl.String)
+
+    def remember_departed(self, addresses: Iterable[str], now: datetime) -> None:
+        """These are being removed, and are not subscribed. Durable on return."""
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO departed VALUES (?,?,?) ON CONFLICT DO NOTHING",
+                [(self._list, address, now.isoformat()) for address in addresses],
+            )
+
     def forgotten(self) -> Forgotten:
         """Who asked to be erased, as keyed ids. Raises StateError if their key is lost: they would be added again."""
         rows = self._db.execute("SELECT tombstone FROM forgotten")
@@ -267,12 +280,14 @@ class StateStore:
 
         Whoever left later stays off; so does who complained or bounced, since for that the list keeps no mark.
         """
+        lifted = [(self._list, one, before.astimezone(UTC).isoformat()) for one in addresses]
         with transaction(self._db) as db:
             db.executemany(
                 "DELETE FROM suppressions WHERE list = ? AND address = ? AND at <= ?"  # noqa: S608  # our own names
                 f" AND kind IN ('{UNSUBSCRIBED}', '{REMOVED}')",
-                [(self._list, one, before.astimezone(UTC).isoformat()) for one in addresses],
+                lifted,
             )
+            db.executemany("DELETE FROM departed WHERE list = ? AND address = ? AND at <= ?", lifted)
 
     def _remember_source(self, db: sqlite3.Connection, job: str, saw: SourceSeen, generation: int, run: str) -> None:
         db.execute(

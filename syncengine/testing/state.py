@@ -28,6 +28,7 @@ class MemoryStateStore:
         self._seen: dict[str, SourceSeen] = {}
         self.rows = pl.DataFrame(schema=SNAPSHOT_SCHEMA)
         self.suppressed: list[str] = []
+        self._departed: list[str] = []
         self._doubts: dict[str, tuple[int, float]] = {}
 
     def current(self) -> ListState:
@@ -68,6 +69,12 @@ class MemoryStateStore:
 
     def off(self) -> pl.Series:
         return pl.Series("off", self.suppressed, dtype=pl.String)
+
+    def departed(self) -> pl.Series:
+        return pl.Series("departed", self._departed, dtype=pl.String)
+
+    def remember_departed(self, addresses: Iterable[str], now: datetime) -> None:  # noqa: ARG002
+        self._departed += addresses
 
     def learn(self, learned: Learned, now: datetime) -> None:  # noqa: ARG002
         gone = pl.concat([learned.upserts.select(KEY), learned.removed.select(KEY)])

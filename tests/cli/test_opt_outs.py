@@ -137,3 +137,26 @@ def test_two_formats_that_read_one_cell_as_different_days_are_refused(project: "
     assert answer.code == 2
     assert "can not both be the formats of one column" in answer.err
     assert on_list(project) == {}
+
+
+def test_a_second_record_of_a_person_that_says_no_holds_night_after_night(project: "Project") -> None:
+    """Rows that were read before are not parsed again: who says no is known all the same."""
+    project.write_config(job='consent = "source"\nkey = "Id"')
+    header = "Id,Email,Full name,Subscribed,City"
+    rows = [f"{n},user{n}@example.com,Name,yes,X" for n in range(30)]
+    project.write_source(*rows, header=header)
+    project.run("sync", "--yes")
+
+    reports = []
+    for night in range(4):
+        shuffled = [*rows[night:], *rows[:night]]
+        project.write_source(*shuffled[:9], "99,USER7@example.com,Name,no,X", *shuffled[9:], header=header)
+        reports.append(project.run("sync", "--yes", "--json").report)
+
+    assert [report["confirmed"]["update"] for report in reports] == [1, 0, 0, 0]
+    assert [report["requests"] for report in reports[1:]] == [0, 0, 0]
+    assert [report["same"] for report in reports] == [29, 30, 30, 30]
+    contact = project.contacts.find("user7@example.com")
+    assert contact is not None
+    assert contact.active is False
+    assert project.contacts.resubscribed == {}

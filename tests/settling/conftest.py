@@ -205,6 +205,11 @@ class World:
         frame = pl.read_csv(ended.report.paths["errors"], infer_schema=False)
         return set(frame.filter(pl.col("stage").is_in(stages))["key"])
 
+    def reasons(self, ended: Ended) -> list[str]:
+        """Why rows of a run are held."""
+        frame = pl.read_csv(ended.report.paths["errors"], infer_schema=False)
+        return frame.filter(pl.col("stage") == "held")["reason"].to_list()
+
     def counted(self) -> Counter[Endpoint]:
         return Counter(sent.endpoint for sent in self.sent)
 

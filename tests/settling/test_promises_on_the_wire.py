@@ -96,7 +96,7 @@ def test_promise_4_no_contact_is_ever_in_two_requests_at_once(make: "Make") -> N
     world.assert_never_two_requests_for_one_contact()
 
 
-@pytest.mark.parametrize("path", ["add", "update", "rename", "resume", "resend", "retry", "mirror"])
+@pytest.mark.parametrize("path", ["add", "update", "rename", "resume", "resend", "retry", "mirror", "mirror-remove"])
 @pytest.mark.parametrize("seed", range(4))
 def test_promise_5_under_keep_no_path_raises_anybody(make: "Make", path: str, seed: int) -> None:
     """Half of the contacts were there before us and unsubscribed, a quarter is known as off, and the file says yes."""
@@ -116,8 +116,9 @@ def test_promise_5_under_keep_no_path_raises_anybody(make: "Make", path: str, se
             wanted = [{**one, "email": f"new-{one['email']}"} for one in wanted]
         case "resume":
             world.sync(wanted, pace=Pace(concurrency=1, max_requests=1))
-        case "mirror":
+        case "mirror" | "mirror-remove":
             world.mode = Mode.MIRROR
+            world.settings = {"on_missing": OnMissing.REMOVE if path == "mirror-remove" else OnMissing.UNSUBSCRIBE}
             world.sync(wanted[:30])
     world.sync(wanted)
     if path == "retry":

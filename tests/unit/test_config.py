@@ -841,3 +841,44 @@ def test_flags_of_verbs_in_the_environment_are_not_taken_for_settings(folder: Pa
     flags = {"SYNCENGINE_STATE_SHOW_JSON": "1", "SYNCENGINE_SYNC_YES": "1", "SYNCENGINE_CONFIG": "x.toml"}
 
     load(folder, SMALL, ENVIRONMENT | flags)
+
+
+SECOND = SMALL.partition("\n\n")[2].replace('"newsletter"', '"shop"')
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("on_missing", ["unsubscribe", "remove"])
+def test_a_mirror_shares_its_list_with_nobody(tmp_path: Path, on_missing: str, *, first: bool) -> None:
+    mirror = f'mode = "mirror"\nmirror = {{ on_missing = "{on_missing}" }}\n\n[job.columns]'
+    jobs = (
+        (SMALL.replace("[job.columns]", mirror), SECOND) if first else (SMALL, SECOND.replace("[job.columns]", mirror))
+    )
+    path = tmp_path / "syncengine.toml"
+    path.write_text("\n".join(jobs))
+
+    with pytest.raises(ConfigError) as refused:
+        load_config(path, ENVIRONMENT)
+
+    mirrors, other = ("newsletter", "shop") if first else ("shop", "newsletter")
+    assert (refused.value.code, refused.value.exit_code) == ("mirror-shared", 2)
+    assert f'"{mirrors}" mirrors it' in refused.value.what
+    assert f'whoever only "{other}" has' in refused.value.why
+    assert 'pick = "all"' in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"5537ab2a08d241dc69326b19"', '"6637ab2a08d241dc69326b19"'),
+        ('"5537ab2a08d241dc69326b19"', '"PUT-THE-LIST-ID-HERE"'),
+        ('mode = "mirror"', 'mode = "upsert"'),
+        ('mode = "mirror"', 'mode = "mirror"\nmirror = { on_missing = "keep" }'),
+    ],
+)
+def test_jobs_share_a_list_where_nobody_is_taken_off_it(tmp_path: Path, old: str, new: str) -> None:
+    first = SMALL.replace("[job.columns]", 'mode = "mirror"\n\n[job.columns]').replace(old, new)
+    second = SECOND.replace(old, new) if "PUT" in new else SECOND
+    path = tmp_path / "syncengine.toml"
+    path.write_text(f"{first}\n{second}")
+
+    assert [job.name for job in load_config(path, ENVIRONMENT).jobs([])] == ["newsletter", "shop"]

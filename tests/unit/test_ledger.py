@@ -81,6 +81,7 @@ def test_a_folder_that_never_held_a_state_gets_an_empty_one(folder: Path) -> Non
     assert dict(zip(tables, counts, strict=True)) == {
         "batches": 0,
         "corrections": 0,
+        "departed": 0,
         "doubts": 0,
         "forgotten": 0,
         "inboxes": 0,
