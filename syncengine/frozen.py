@@ -312,7 +312,9 @@ def _check(content: Mapping[str, Any]) -> str:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    check = manifest.pop("check") if isinstance(manifest, dict) else None
+    check = manifest.pop("check", None) if isinstance(manifest, dict) else None
+    if check is None:
+        raise ValueError("it does not say what its files must be; the first versions of this program wrote it so")
     if check != _check(manifest):
         raise ValueError("its content is not what was written")
     return manifest

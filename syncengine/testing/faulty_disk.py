@@ -162,7 +162,9 @@ class FaultyDisk:
 
 
 def _survivors(on_disk: _OnDisk, chance: Random) -> bytes:
-    """The durable content with some of what was done since: some writes whole, some torn, some not at all."""
+    """The durable content with some of what was done since: some writes whole, some torn between sectors, some not
+    at all.
+    """
     content = bytearray(on_disk.durable)
     for offset, data in on_disk.since:
         if chance.random() < 0.5:
@@ -170,10 +172,15 @@ def _survivors(on_disk: _OnDisk, chance: Random) -> bytes:
         if data is None:
             del content[offset:]
             continue
-        kept = data if chance.random() < 0.8 else data[: chance.randrange(len(data) + 1)]
+        kept = data if chance.random() < 0.8 else data[: _sectors(offset, chance.randrange(len(data) + 1))]
         content.extend(bytes(max(0, offset - len(content))))
         content[offset : offset + len(kept)] = kept
     return bytes(content)
+
+
+def _sectors(offset: int, size: int) -> int:
+    """Of so many bytes at `offset`, those in whole sectors: a disk writes no half one."""
+    return max(0, (offset + size) // 512 * 512 - offset)
 
 
 def no_faulty_disk() -> str:
