@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +16,6 @@ from syncengine.client import (
     Message,
     OutcomeUnknownError,
     RefusedError,
-    RejectedError,
     RequestError,
     SmartSender,
     Trigger,
@@ -25,7 +24,6 @@ from syncengine.client import (
     Variable,
     VariableType,
 )
-from syncengine.model import Call
 from syncengine.sandbox import (
     DEFAULT_LIST,
     DEFAULT_TOKEN,
@@ -165,104 +163,7 @@ async def test_a_template_is_sent_to_a_contact(connect: Connect) -> None:
     assert (mail.email, mail.template_id, mail.tags) == (KNOWN, "hello", ("a",))
 
 
-# What the service refuses ---------------------------------------------------------------------------------------------
-
-ROOT = "/api/rest/email-list"
-ELSEWHERE = "5537ab2a08d241dc69326b20"
-NO_LIST = f"Email list with id {ELSEWHERE} not found"
-NO_VARIABLE = "Variable name shoeSize not found in defined email list variables! Try to add it first!"
-
-
-class Told(NamedTuple):
-    path: str
-    body: dict[str, Any]
-    text: str
-    kind: type[Exception] = RejectedError
-    call: Call = Call.ADD
-
-
-def batch(*changes: dict[str, Any]) -> dict[str, Any]:
-    return {"contacts": list(changes)}
-
-
-def parameters(**fields: Any) -> dict[str, Any]:
-    return {"contact": KNOWN, "parameters": fields}
-
-
-ADD, REMOVE, UPDATE = f"{ROOT}/contacts/add", f"{ROOT}/contacts/remove", f"{ROOT}/contacts/update"
-BATCH, VARIABLES, MAILER = f"{ROOT}/contacts-batch/update", f"{ROOT}/variables/add", "/api/rest/mailer/send"
-SHOE_SIZE = [{"name": "shoeSize", "value": "42"}]
-TWIG = (
-    'Unexpected token "name" of value "city" ("end of print statement" expected) '
-    'in "__string_template__needsCity" at line 1.'
-)
-ONE_EACH = {
-    ADD: {"contacts": [{"email": NEW, "active": True}]},
-    REMOVE: {"emails": [KNOWN]},
-    UPDATE: parameters(active=True),
-    BATCH: batch(parameters(active=True)),
-    VARIABLES: {"variablesMetadata": [{"name": "city", "type": "ENUM_STRING"}]},
-    MAILER: {"contact": KNOWN, "templateId": "hello"},
-}
-TEXTS = [
-    *(Told(path, {**body, "emailListId": ELSEWHERE}, NO_LIST, RefusedError) for path, body in ONE_EACH.items()),
-    Told(ADD, {"contacts": [{"email": ""}]}, 'Not valid type for argument "contacts" in query "addContactToEmailList"'),
-    Told(ADD, {"contacts": [{"email": KNOWN}]}, f"Contact with email {KNOWN} already exists"),
-    Told(ADD, {"contacts": [{"email": NEW, "variables": SHOE_SIZE}]}, NO_VARIABLE),
-    Told(
-        ADD, {"contacts": [{"email": NEW, "variables": [{"name": "firstName"}]}]}, "Invalid variable type on firstName"
-    ),
-    Told(REMOVE, {"emails": []}, 'Require "emails" arguments to query "removeContact"'),
-    Told(REMOVE, {"emails": ["nobody"]}, 'Not valid type for argument "emails" in query "removeContact"'),
-    Told(UPDATE, {"parameters": {"active": True}}, 'Require "contact" arguments to query "updateContact"'),
-    Told(UPDATE, {"contact": NEW, "parameters": {"active": True}}, f"Contact {NEW} not found!"),
-    Told(UPDATE, {"contact": KNOWN}, 'Require "parameters" arguments to query "updateContact"'),
-    Told(UPDATE, parameters(email="x"), 'Not valid type for argument "parameters" in query "updateContact"'),
-    Told(UPDATE, parameters(variables=SHOE_SIZE), NO_VARIABLE),
-    Told(UPDATE, parameters(variables=[{"name": "a", "vlaue": ""}]), 'Invalid field "vlaue" on VariableHolderInput'),
-    Told(UPDATE, parameters(variables=[{"name": "a"}]), 'Invalid field "value" on VariableHolderInput'),
-    Told(BATCH, batch({"parameters": {"active": True}}), 'Require "contact" arguments to query "updateContact"'),
-    Told(BATCH, batch({"contact": KNOWN}), 'Require "parameters" arguments to query "updateContact"'),
-    Told(BATCH, batch(parameters(email="x")), 'Not valid type for argument "parameters" in query "updateContact"'),
-    Told(BATCH, batch(parameters(variables=[{"name": "a"}])), 'Invalid field "value" on VariableHolderInput'),
-    Told(BATCH, batch(*[parameters(active=True)] * 101), "Current limitation is 100 contacts per request!"),
-    Told(
-        VARIABLES,
-        {"variablesMetadata": [{"name": "a", "type": "INT"}]},
-        'Not valid type for argument "variablesMetadata" in query "addVariablesMetadata"',
-    ),
-    Told(VARIABLES, {"variablesMetadata": [{"name": "a"}]}, 'Unexpected token "COLON"'),
-    Told(MAILER, {"contact": NEW, "templateId": "hello"}, f"Contact {NEW} not found!"),
-    Told(MAILER, {"contact": KNOWN}, 'Require "templateId" arguments to query "triggerSubscription"'),
-    Told(MAILER, {"contact": KNOWN, "templateId": "needsCity"}, TWIG),
-]
-SPELLINGS = [
-    "documented", "error-stack-lower", "errors-array", "error-text", "result-number", "result-string", "http-statuses",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("scenario", SPELLINGS)
-@pytest.mark.parametrize("told", TEXTS, ids=lambda told: f"{told.path}: {told.text}")
-async def test_every_text_of_the_lists_is_told_as_an_error_of_its_kind(
-    connect: Connect, told: Told, scenario: str
-) -> None:
-    """The client itself would not send most of these: they are put past its checks."""
-    sandbox = account(SCENARIOS[scenario].behaviour)
-    async with connect(sandbox) as service:
-        with pytest.raises(told.kind) as raised:
-            await service._ask(
-                told.path,
-                {"emailListId": DEFAULT_LIST, **told.body},
-                repeatable=False,
-                call=Call.UPDATE if told.path == BATCH else Call.ADD,
-            )
-    if isinstance(raised.value, RejectedError):
-        assert raised.value.texts == (told.text,)
-        assert raised.value.exit_code == 3
-    else:
-        assert (raised.value.code, raised.value.exit_code) == ("list-refused", 4)
-    assert KNOWN not in raised.value.why
-    assert len(sandbox.log) == 1
+# What the service refuses (its documented texts: test_documented_errors) ----------------------------------------------
 
 
 async def test_a_contact_that_a_batch_does_not_find_is_told_beside_the_others(connect: Connect) -> None:
@@ -272,25 +173,6 @@ async def test_a_contact_that_a_batch_does_not_find_is_told_beside_the_others(co
             DEFAULT_LIST, [Change(contact=KNOWN, active=True), Change(contact=NEW, active=True, variables={"a": "b"})]
         )
     assert (len(done.updated), done.errors) == (1, (f"Unable to find email {NEW} in email list {DEFAULT_LIST}",))
-
-
-SENDING_TEXTS = [
-    ("/send", {"message": {}}, RejectedError, "Validation errors"),
-    ("/send", {"message": {"to": []}}, RejectedError, "from_name: This field is required."),
-    ("/message", {"ids": []}, RejectedError, "Require 'ids' arguments to query 'messages'"),
-    ("/message", {"ids": ["a"] * 101}, RejectedError, "Current limitation is 100 messages per request!"),
-]
-
-
-@pytest.mark.parametrize("scenario", SPELLINGS)
-@pytest.mark.parametrize(("path", "body", "kind", "text"), SENDING_TEXTS)
-async def test_every_text_of_the_sending_group_is_told_as_an_error_of_its_kind(
-    connect: Connect, scenario: str, path: str, body: dict[str, Any], kind: type[Exception], text: str
-) -> None:
-    async with connect(account(SCENARIOS[scenario].behaviour)) as service:
-        with pytest.raises(kind) as raised:
-            await service._send(path, body, repeatable=False)
-    assert text in raised.value.why
 
 
 @pytest.mark.parametrize("scenario", ["documented", "http-statuses", "error-stack-lower"])
