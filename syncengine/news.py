@@ -1,17 +1,13 @@
 """The inbox of webhooks as a sync sees it: what came since it last looked. Reads only, and cheaply."""
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syncengine.errors import StateError
 from syncengine.leaving import KIND_OF, Suppression
 from syncengine.normalise.addresses import address_key
 from syncengine.ports import News
-from syncengine.webhooks.inbox import Inbox, Kept, read_inbox
+from syncengine.webhooks.inbox import Kept, reading
 from syncengine.webhooks.limits import Exodus, is_alarming
 
 
@@ -24,12 +20,12 @@ class InboxNews:
 
     def inbox(self) -> str | None:
         """The identity of the inbox, or None if there is none."""
-        with self._open() as inbox:
+        with reading(self.folder) as inbox:
             return inbox.identity if inbox is not None else None
 
     def after(self, event: int) -> News | None:
         """What came behind `event` (an id), or None if nothing did."""
-        with self._open() as inbox:
+        with reading(self.folder) as inbox:
             if inbox is None:
                 return None
             kept = inbox.departures(self.list_id, after=event)
@@ -39,7 +35,7 @@ class InboxNews:
 
     def exodus(self, since: float, contacts: int) -> str:
         """What to tell if too many left at once after `since` (Unix seconds); `contacts` are on the list."""
-        with self._open() as inbox:
+        with reading(self.folder) as inbox:
             kept = inbox.departures(self.list_id, after=0, since=since) if inbox is not None else []
         window, worst, at = Exodus(), 0, 0.0
         for one in kept:
@@ -49,23 +45,6 @@ class InboxNews:
             if (people := window.people(one.received_at)) > worst:
                 worst, at = people, one.received_at
         return told_exodus(worst, contacts, at) if is_alarming(worst, contacts) else ""
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[Inbox | None]:
-        try:
-            inbox = read_inbox(self.folder)
-            try:
-                yield inbox
-            finally:
-                if inbox is not None:
-                    inbox.close()
-        except sqlite3.Error as error:
-            raise StateError(
-                f"{self.folder}: the inbox of webhooks can't be read",
-                why=f"{type(error).__name__}: {error}; who left would be mailed again",
-                fix="restore inbox.sqlite, or move it away and replay the proxy's log: syncengine webhooks replay FILE",
-                code="inbox-unusable",
-            ) from error
 
 
 def _word(kept: Kept) -> Suppression:

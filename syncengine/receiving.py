@@ -28,7 +28,7 @@ from syncengine.overview import hook_progress
 from syncengine.webhooks import secret_path
 from syncengine.webhooks.description import openapi
 from syncengine.webhooks.folder import hook_folder
-from syncengine.webhooks.inbox import Arrival, Inbox, Tally, open_inbox, read_inbox
+from syncengine.webhooks.inbox import Arrival, Inbox, Tally, open_inbox, reading
 from syncengine.webhooks.limits import ALARM_LEAST
 from syncengine.webhooks.replay import read_file
 
@@ -211,25 +211,6 @@ def status(loaded: Loaded) -> Status:
             inbox.tally() if inbox is not None else None,
             backlogs,
         )
-
-
-@contextlib.contextmanager
-def reading(folder: Path) -> Iterator[Inbox | None]:
-    """The inbox for reading. Raises StateError."""
-    try:
-        inbox = read_inbox(folder)
-        try:
-            yield inbox
-        finally:
-            if inbox is not None:
-                inbox.close()
-    except sqlite3.Error as error:
-        raise StateError(
-            f"{folder}: the inbox can't be read",
-            why=f"{type(error).__name__}: {error}",
-            fix="move inbox.sqlite away, and replay the proxy's log: syncengine webhooks replay FILE",
-            code="inbox-unusable",
-        ) from error
 
 
 def _backlog(state: Path, inbox: Inbox | None, list_id: str) -> Backlog:

@@ -1,7 +1,18 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+# No test fails because the machine is busy: neither for an example that took long, nor for one that was long to make.
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
+
+if TYPE_CHECKING:
+    import httpx
+
+    from syncengine.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +27,20 @@ def _umask() -> Iterator[None]:
 def anyio_backend() -> str:
     """aiolimiter is built on asyncio's futures and timers, so everything here runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture
+def in_process() -> "Callable[[Sandbox], httpx.AsyncBaseTransport]":
+    """Transports to a sandbox without a network; a dropped connection is as httpx tells of it."""
+    import httpx
+
+    from syncengine.sandbox import ConnectionDroppedError
+
+    class InProcess(httpx.ASGITransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await super().handle_async_request(request)
+            except ConnectionDroppedError as error:
+                raise httpx.RemoteProtocolError(str(error), request=request) from error
+
+    return lambda sandbox: InProcess(sandbox.app)

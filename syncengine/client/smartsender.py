@@ -21,7 +21,7 @@ from syncengine.destinations._answers import read_answer
 from syncengine.destinations._http import ANSWER_TOO_LARGE, Door, Leaving, Reply, Transport, in_body
 from syncengine.destinations._pacing import Pacer
 from syncengine.destinations._slots import Slots
-from syncengine.dispatch.retry import Backoff
+from syncengine.dispatch.repeating import Repeating
 from syncengine.errors import OutcomeUnknownError, RequestError
 from syncengine.model import Call, Fatal, NoAnswer, Variable, VariableType
 from syncengine.redaction import Secret
@@ -63,9 +63,7 @@ class SmartSender:
     ) -> None:
         self._token, self._key = _wrapped(token), _wrapped(key)
         self._secret = _wrapped(secret) or self._token
-        self._attempts = attempts
-        self._chance = chance
-        self._backoff = Backoff()
+        self._repeating = Repeating(attempts, chance)
         pacer = Pacer(rate, slots)
         hidden = tuple(one for one in (self._token, self._key, self._secret) if one is not None)
         nothing = Secret("")
@@ -241,18 +239,16 @@ class SmartSender:
         attempts: int | None = None,
         leaving: Leaving | None = None,
     ) -> Reply | NoAnswer | Fatal:
-        """The answer, or the last of the attempts allowed. `Retry-After` holds the door by itself."""
+        """The answer, or the last of the attempts allowed."""
         text = json.dumps(body, ensure_ascii=False)
-        attempt = 0
-        while True:
-            attempt += 1
-            reply = await door.post(path, text, leaving=leaving)
+
+        def is_final(reply: Reply | NoAnswer | Fatal) -> bool:
             answer = read_answer(reply, Call.ADD, 1) if isinstance(reply, Reply) else reply
-            if not isinstance(answer, NoAnswer) or attempt >= (attempts or self._attempts):
-                return reply
-            if answer.reason.startswith(ANSWER_TOO_LARGE) or not (turned_away(answer) or repeatable):
-                return reply
-            await anyio.sleep(self._backoff.wait(attempt, self._chance()))
+            if not isinstance(answer, NoAnswer) or answer.reason.startswith(ANSWER_TOO_LARGE):
+                return True
+            return not (repeatable or turned_away(answer))
+
+        return await self._repeating.until(lambda: door.post(path, text, leaving=leaving), is_final, attempts=attempts)
 
 
 _KEY_FIX: Final = 'key = "${SMARTSENDER_KEY}" in [account], and: export SMARTSENDER_KEY=…'

@@ -13,7 +13,7 @@ import anyio
 from syncengine.destinations._fetch import Fetched, fetch
 from syncengine.destinations._http import Door, Reply, Transport, bearer
 from syncengine.destinations._pacing import Pacer
-from syncengine.dispatch.retry import Backoff
+from syncengine.dispatch.repeating import Repeating
 from syncengine.errors import RefusedError, RejectedError, RequestError, UnavailableError
 from syncengine.model import Fatal, NoAnswer
 from syncengine.redaction import Secret
@@ -63,8 +63,8 @@ class SmarterSends:
         )
         self._timeout, self._proxy, self._transport = timeout, proxy, transport
         self._attempts, self._patience = attempts, patience
-        self._chance, self._now = chance, now
-        self._backoff = Backoff()
+        self._repeating = Repeating(attempts, chance)
+        self._now = now
         self._exports_by_get = False
 
     async def __aenter__(self) -> Self:
@@ -193,15 +193,11 @@ class SmarterSends:
         self, method: str, path: str, body: Mapping[str, Any] | None, *, repeatable: bool
     ) -> Reply | NoAnswer | Fatal:
         text = None if body is None else json.dumps(dict(body), ensure_ascii=False)
-        attempt = 0
-        while True:
-            attempt += 1
-            reply = await self._door.request(method, path, text)
-            if attempt >= self._attempts or not replies.is_passing(reply):
-                return reply
-            if not (repeatable or replies.turned_away(reply)):
-                return reply
-            await anyio.sleep(self._backoff.wait(attempt, self._chance()))
+
+        def is_final(reply: Reply | NoAnswer | Fatal) -> bool:
+            return not (replies.is_passing(reply) and (repeatable or replies.turned_away(reply)))
+
+        return await self._repeating.until(lambda: self._door.request(method, path, text), is_final)
 
 
 _ONLY_THE_EXPORT: Final = "the export was made; nothing else"

@@ -211,6 +211,25 @@ def read_inbox(folder: Path) -> Inbox | None:
     return Inbox(_connect(path, "ro"), path) if path.exists() else None
 
 
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[Inbox | None]:
+    """`read_inbox` for a block, with every fault of the file as a StateError."""
+    try:
+        inbox = read_inbox(folder)
+        try:
+            yield inbox
+        finally:
+            if inbox is not None:
+                inbox.close()
+    except sqlite3.Error as error:
+        raise StateError(
+            f"{folder}: the inbox of webhooks can't be read",
+            why=f"{type(error).__name__}: {error}; who left would be mailed again",
+            fix=f"restore {INBOX}, or move it away and replay the proxy's log: syncengine webhooks replay FILE",
+            code="inbox-unusable",
+        ) from error
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()

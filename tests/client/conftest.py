@@ -7,23 +7,13 @@ import httpx
 import pytest
 
 from syncengine.client import SmartSender
-from syncengine.sandbox import DEFAULT_KEY, DEFAULT_TOKEN, ConnectionDroppedError, Sandbox
+from syncengine.sandbox import DEFAULT_KEY, DEFAULT_TOKEN, Sandbox
 
 Connect = Callable[..., AbstractAsyncContextManager[SmartSender]]
 
 
-class InProcess(httpx.ASGITransport):
-    """A dropped connection as httpx tells of it."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except ConnectionDroppedError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from error
-
-
 @pytest.fixture
-def connect() -> Connect:
+def connect(in_process: Callable[[Sandbox], httpx.AsyncBaseTransport]) -> Connect:
     """`async with connect(sandbox) as service`: a client of the sandbox, in process."""
 
     @contextlib.asynccontextmanager
@@ -36,7 +26,7 @@ def connect() -> Connect:
             "rate": 1000,
             "timeout": 2.0,
             "chance": lambda: 0.0,
-            "transport": lambda: InProcess(sandbox.app),
+            "transport": lambda: in_process(sandbox),
         }
         async with SmartSender(**(arguments | settings)) as service:
             yield service

@@ -1,7 +1,7 @@
 """Every error text that SmartSender's page prints, on every call it prints it for: what the client makes of it.
 
-`tests/documented_errors.csv` has the texts as printed. The client itself would not send most of what is wrong here; such
-requests are put past its checks.
+`tests/documented_errors.csv` has the texts as printed. The client itself would not send most of what is
+wrong here: such requests are put past its checks.
 """
 
 import csv

@@ -6,27 +6,18 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from syncengine.sandbox import DEFAULT_LIST, DEFAULT_TOKEN, ConnectionDroppedError, Sandbox
+from syncengine.sandbox import DEFAULT_LIST, DEFAULT_TOKEN, Sandbox
 
 T = TypeVar("T")
+Transports = Callable[[Sandbox], httpx.AsyncBaseTransport]
 
 PREFIX = {"mailer/send": "/api/rest/"}
 
 
-class InProcess(httpx.ASGITransport):
-    """A dropped connection as httpx tells of it."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except ConnectionDroppedError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from error
-
-
 @pytest.fixture
-def client_of() -> Callable[[Sandbox], httpx.AsyncClient]:
+def client_of(in_process: Transports) -> Callable[[Sandbox], httpx.AsyncClient]:
     def client_of(sandbox: Sandbox) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=InProcess(sandbox.app), base_url="http://sandbox", trust_env=False)
+        return httpx.AsyncClient(transport=in_process(sandbox), base_url="http://sandbox", trust_env=False)
 
     return client_of
 

@@ -6,24 +6,14 @@ from typing import Any
 import httpx
 import pytest
 
-from syncengine.sandbox import DEFAULT_INSTANCE_KEY, ConnectionDroppedError, Sandbox
+from syncengine.sandbox import DEFAULT_INSTANCE_KEY, Sandbox
 from syncengine.smartersends import SmarterSends
 
 Connect = Callable[..., AbstractAsyncContextManager[SmarterSends]]
 
 
-class InProcess(httpx.ASGITransport):
-    """A dropped connection as httpx tells of it."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except ConnectionDroppedError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from error
-
-
 @pytest.fixture
-def connect() -> Connect:
+def connect(in_process: Callable[[Sandbox], httpx.AsyncBaseTransport]) -> Connect:
     """`async with connect(sandbox) as instance`: a client of the sandbox's instance, in process."""
 
     @contextlib.asynccontextmanager
@@ -34,7 +24,7 @@ def connect() -> Connect:
             "rate": 1000,
             "timeout": 2.0,
             "chance": lambda: 0.0,
-            "transport": lambda: InProcess(sandbox.app),
+            "transport": lambda: in_process(sandbox),
         }
         async with SmarterSends(**(arguments | settings)) as instance:
             yield instance
