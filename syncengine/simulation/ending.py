@@ -5,7 +5,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from syncengine.frames import IN_DOUBT
@@ -41,6 +41,12 @@ def state_as_on_the_list(known: Iterable[Known], held: ContactList, differs: Dif
         problem = differs(held.find(one.email), one.as_wanted())
         if problem:
             yield f"state: it holds {one.email} ({one.fingerprint}), who {problem}"
+
+
+def comes_to_rest(planned: Sequence[int]) -> Iterator[str]:
+    """Of runs one after the other over one export, the last has nothing to send; `planned`: contacts of each."""
+    if planned and planned[-1]:
+        yield f"again: run {len(planned)} over one export still has {planned[-1]} contacts to send"
 
 
 def nobody_lost(

@@ -226,15 +226,16 @@ class Stage:
     async def look_back(self, company: Company, source: FrameSource) -> None:
         """Nothing is on its way any more: the list is what the company wants, and another run has nothing to send."""
         await self.network.settled()
-        for _ in range(3):
+        planned: list[int] = []
+        while len(planned) < 3 and 0 not in planned:
             ended = await self.boot(source)
-            if ended is not None and ended.report.result not in FINISHED:
-                self.accuse(f"liveness: a run ended as {ended.report.result} in good weather: {ended.problem!r}")
-            if ended is None or sum(ended.report.planned.values()) == 0:
+            if ended is None:
                 break
-        else:
-            if not self.setting.is_vague:
-                self.accuse("again: the third run over one export still has something to send")
+            if ended.report.result not in FINISHED:
+                self.accuse(f"liveness: a run ended as {ended.report.result} in good weather: {ended.problem!r}")
+            planned.append(sum(ended.report.planned.values()))
+        if not self.setting.is_vague:
+            self.broken += ending.comes_to_rest(planned)
         self._judge_list(company)
         Discreet(self.accuse).files(self.home)
         self.tally.requests = len(self.network.flights)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,10 +112,11 @@ def run_trial(sandbox: SandboxProcess, folder: Path, seed: int, *, kills: int, c
     return trial
 
 
-def forms_of(token: str) -> list[bytes]:
+@cache
+def forms_of(token: str) -> tuple[bytes, ...]:
     """How a token could stand in bytes that somebody wrote."""
     raw = token.encode()
-    return [
+    return (
         raw,
         base64.b64encode(raw).rstrip(b"="),
         base64.urlsafe_b64encode(raw).rstrip(b"="),
@@ -121,7 +124,21 @@ def forms_of(token: str) -> list[bytes]:
         json.dumps(token)[1:-1].encode(),
         json.dumps(token)[1:-1].replace("/", "\\/").encode(),
         raw.hex().encode(),
-    ]
+    )
+
+
+#: Files of a state directory that are there to hold contacts (DESIGN.md §4): the state, the plan, and who was refused.
+MADE_FOR_CONTACTS: Final = re.compile(
+    r"(^|/)\.?(state\.(backup\.)?sqlite(-wal|-shm)?|lists/.*\.parquet|plan/.*\.parquet|errors\.csv)(\.[^/]*(draft|new))?$"
+)
+
+
+def leaks_in(name: str, data: bytes, token: str) -> list[str]:
+    """What stands in a file (`name`: its path) or an output that should not: the token, or people's addresses."""
+    faults = [f"{name} holds the token"] if any(form in data for form in forms_of(token)) else []
+    if (b"@example.com" in data or b"%40example.com" in data) and not MADE_FOR_CONTACTS.search(name):
+        faults.append(f"{name} holds addresses")
+    return faults
 
 
 People = Mapping[str, tuple[str, bool]]
@@ -234,13 +251,11 @@ class _Site:
 
     def leaks(self) -> list[str]:
         """Whatever holds the token, and whatever holds an address that should not."""
-        written = {str(path): path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        files = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
+        written = {name: path.read_bytes() for name, path in files.items()}
         written |= {f"output {number}": text for number, text in enumerate(self.printed)}
-        faults = [
-            f"{name} holds the token" for name, data in written.items() if any(f in data for f in forms_of(TOKEN))
-        ]
-        private = [name for name in written if name.endswith(("log.jsonl", "report.html")) or name.startswith("output")]
-        return faults + [f"{name} holds addresses" for name in private if b"@example.com" in written[name]]
+        faults = [fault for name, data in written.items() for fault in leaks_in(name, data, TOKEN)]
+        return [fault for fault in faults if not fault.startswith(("c.csv holds addresses", "draft holds addresses"))]
 
 
 def summed(trials: Sequence[Trial]) -> dict[str, Any]:
