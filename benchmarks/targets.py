@@ -33,6 +33,9 @@ TARGETS = {
     ),
     "pace": Target("rate-limited run, counted at the server", "≥ 98 % of the rate used, never above it in any second"),
     "journal_share": Target("journal", "≤ 15 % of the CPU of a batch on the fast path"),
+    "prescan": Target("strict pre-scan of a CSV file", "≤ 0.5 × polars reading the same file"),
+    "addresses": Target("judging addresses, all of them plain", "≤ 5 % of a run's wall time"),
+    "inspect_memory": Target("memory of `inspect`", "private peak ≤ 600 MB at 5 M rows, ≤ 1.25 × that at 1 M"),
     "startup": Target("`--help`, `status`", "≤ 0.3 s, polars and httpx not imported; 1,000 rows unchanged: ≤ 1.5 s"),
 }
 
