@@ -82,7 +82,7 @@ def count(prepared: Prepared, journal: Journal) -> Counts:
 def write_errors_of(prepared: Prepared, journal: Journal) -> int:
     """(Re)write errors.csv of the run from what is recorded; gives its number of rows."""
     verdicts = journal.verdicts(prepared.run)
-    return write_errors(prepared.plan, verdicts, prepared.plan.folder / ERRORS_FILE, prepared.columns)
+    return write_errors(prepared.plan, verdicts, prepared.plan.folder / ERRORS_FILE, prepared.told_columns)
 
 
 def write_page_of(prepared: Prepared, journal: Journal, report: Report, now: datetime) -> None:

@@ -20,6 +20,7 @@
 Fingerprints and key hashes are xxh3-64. `Expr.hash()` is not stable across polars versions and never stored.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -96,3 +97,15 @@ def source_column(name: str) -> str:
 def variable_column(name: str) -> str:
     """The column of a DESIRED frame that holds the variable `name`."""
     return VARIABLE_PREFIX + name
+
+
+SOURCE_FILE: Final = "source file"
+
+
+def told_columns(columns: Sequence[str], files: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a source as they are told to people: where it has several files, a last one says which.
+
+    A source that has a column of that name already keeps it as it is.
+    """
+    several = len(files) > 1 and SOURCE_FILE not in columns
+    return (*columns, SOURCE_FILE) if several else tuple(columns)

@@ -15,6 +15,7 @@ from syncengine.durable import make_private_folder
 from syncengine.errors import ConfigError, GuardError
 from syncengine.errors_file import write_errors
 from syncengine.first_rows import trial_of
+from syncengine.frames import told_columns
 from syncengine.frozen import Encode, FrozenPlan, PlanWriter, open_plan
 from syncengine.guards import Guards, check_held, check_missing, check_rows
 from syncengine.model import Consent, Mode, OnMissing
@@ -75,6 +76,11 @@ class Prepared:
     mapping_json: str
     resumed: bool = False
     done: frozenset[int] = frozenset()
+
+    @property
+    def told_columns(self) -> tuple[str, ...]:
+        """The source's columns in errors.csv."""
+        return told_columns(self.columns, self.source["files"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +210,7 @@ def draw_up(
         "plan": facts.to_json(),
     }
     prepared = _prepared(run, writer.freeze(content), resumed=False, done=frozenset())
-    write_errors(prepared.plan, [], folder / ERRORS_FILE, prepared.columns)
+    write_errors(prepared.plan, [], folder / ERRORS_FILE, prepared.told_columns)
     if brake is not None:
         raise GuardStopError(brake, run, facts) from brake
     return prepared

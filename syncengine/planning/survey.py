@@ -23,7 +23,9 @@ from syncengine.frames import (
     REASON,
     ROW,
     SOURCE,
+    SOURCE_FILE,
     source_column,
+    told_columns,
     variable_column,
 )
 from syncengine.normalise.addresses import AddressCode, examine_addresses, split_addresses
@@ -39,8 +41,6 @@ from syncengine.spill import Spill
 Flags = npt.NDArray[np.bool_]
 
 HELD_COLUMNS = (ORDINAL, ROW, KEY, EMAIL, CODE, REASON, SOURCE)
-SEVERAL_FILES = "source file"  #: column added behind the source's own where rows come from several files
-
 _UNSEEN, _SEEN_HELD, _SAME, _ASIDE = 0, 1, 2, 3
 _EVIDENCE_ROWS = 100_000  #: rows whose cells are asked whether they are dates; one look costs 0.1 s for ten columns
 _CONSENT_CODES = ("rule", "opted-out", "deleted", "active-empty", "active-unreadable")
@@ -105,7 +105,7 @@ def survey(
     work.memory = memory
     for chunk in work.chunks(source):
         pulse()
-        work.take(chunk, source.columns, several=len(source.describe().files) > 1)
+        work.take(chunk, source.columns, several=_tells_file(source))
     work.forget_overruled()
     if work.first_rows_to_widen:
         work.widen(source)
@@ -188,7 +188,7 @@ class _Surveyor:
         several: bool,
     ) -> pl.DataFrame:
         """`rows` of a chunk, normalised."""
-        shown = (*columns, SEVERAL_FILES) if several else columns
+        shown = (*columns, SOURCE_FILE) if several else columns
         raw = _raw(rows, chunk.file, shown, 0, several=several).with_columns(pl.Series(ORDINAL, ordinals))
         return normalise(raw.lazy(), self.mapping, columns=shown, plain=chunk.plain).collect()
 
@@ -304,8 +304,7 @@ class _Surveyor:
         wanted = pl.Series(np.concatenate(self.first_rows_to_widen)).cast(pl.UInt64)
         count = 0
         for chunk in source.chunks():
-            several = len(source.describe().files) > 1
-            raw, columns = _numbered(chunk, source.columns, count, several=several)
+            raw, columns = _numbered(chunk, source.columns, count, several=_tells_file(source))
             count += raw.height + chunk.held.height
             rows = raw.filter(pl.col(ORDINAL).is_in(wanted.implode()))
             if not rows.is_empty():
@@ -334,12 +333,16 @@ def _single(positions: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> n
     return single
 
 
+def _tells_file(source: Source) -> bool:
+    return len(told_columns(source.columns, source.describe().files)) > len(source.columns)
+
+
 def _numbered(
     chunk: Chunk, columns: tuple[str, ...], start: int, *, several: bool
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The rows of a chunk as RAW, and the columns they have."""
     if several:
-        columns = (*columns, SEVERAL_FILES)
+        columns = (*columns, SOURCE_FILE)
     return _raw(chunk.rows, chunk.file, columns, start, several=several), columns
 
 
@@ -363,7 +366,7 @@ def _raw(rows: pl.DataFrame, file: str, columns: tuple[str, ...], start: int, *,
         ROW,
         *(pl.col(column).alias(source_column(column)) for column in own),
     )
-    return numbered.with_columns(pl.lit(file).alias(source_column(SEVERAL_FILES))) if several else numbered
+    return numbered.with_columns(pl.lit(file).alias(source_column(SOURCE_FILE))) if several else numbered
 
 
 def _as_copies(rows: pl.DataFrame) -> pl.DataFrame:

@@ -20,10 +20,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from backports import zstd
 
 from syncengine.cli.main import main
 from syncengine.sandbox.sandbox import Sandbox
 from syncengine.sandbox.serve import running
+from syncengine.testing.workbooks import workbook
 
 LIST = "5537ab2a08d241dc69326b19"
 HEADER = "Email,Name,Note\n"
@@ -58,6 +60,7 @@ def parquet(**columns: list[Any]) -> bytes:
     return out.getvalue()
 
 
+GOOD_WORKBOOK = workbook({"S": dict(enumerate((line.split(",") for line in GOOD.splitlines()), start=1))})
 GOOD_PARQUET = parquet(Email=sorted(PEOPLE), Name=["x"] * 20, Note=["y"] * 20)
 
 #: name → content, the code of the refusal
@@ -105,6 +108,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "a Parquet file without its end": (GOOD_PARQUET[:-8], "unreadable"),
     "half a gzip file": (gzip.compress(GOOD.encode())[:60], "damaged"),
     "a gzip file with a wrong checksum": (gzip.compress(GOOD.encode())[:-8] + bytes(8), "damaged"),
+    "half a zstd file": (zstd.compress(GOOD.encode())[:60], "damaged"),
+    "half a workbook": (GOOD_WORKBOOK[: len(GOOD_WORKBOOK) // 2], "damaged"),
+    "a workbook of something else": (workbook({"S": {1: ["Id", "Deal"], 2: [1, "x"]}}), "column-missing"),
+    "an empty workbook": (workbook({"S": {}}), "source-empty"),
     "half a bz2 file": (bz2.compress(GOOD.encode())[:60], "damaged"),
     "half a zip file": (zipped(c_csv=GOOD)[:120], "damaged"),
     "an empty zip": (b"PK\x05\x06" + bytes(18), "no-member"),
@@ -165,6 +172,8 @@ FINE: dict[str, str | bytes] = {
     "gzip called csv": gzip.compress(GOOD.encode()),
     "zip called csv": zipped(c_csv=GOOD),
     "Parquet called csv": GOOD_PARQUET,
+    "a workbook called csv": GOOD_WORKBOOK,
+    "zstd called csv": zstd.compress(GOOD.encode()),
     "everything quoted": "".join(
         ",".join(f'"{cell}"' for cell in line.split(",")) + "\n" for line in GOOD.splitlines()
     ),
