@@ -8,7 +8,7 @@ floats              the shortest text that reads back the same, integral values 
 booleans            true, false
 categories, enums   their text
 lists of these      joined with `;`, nulls left out
-structs of these    a column for each field, `parent.child`
+structs             a column for each field, `parent.child`, and so on for structs within
 empty text          null, as in every source
 """
 
@@ -60,13 +60,17 @@ def as_text(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
 
 def _flattened(schema: Mapping[str, pl.DataType]) -> Iterator[tuple[str, pl.Expr, pl.DataType]]:
     for position, (name, dtype) in enumerate(schema.items()):
-        column = pl.nth(position)  # by name, `*` and `^…$` would be patterns
-        if not isinstance(dtype, pl.Struct):
-            yield name, column, dtype
-            continue
-        for child in dtype.fields:
-            field_type = child.dtype() if isinstance(child.dtype, type) else child.dtype
-            yield f"{name}.{child.name}", column.struct.field(child.name), field_type
+        yield from _fields(name, pl.nth(position), dtype)  # by name, `*` and `^…$` would be patterns
+
+
+def _fields(name: str, cell: pl.Expr, dtype: pl.DataType) -> Iterator[tuple[str, pl.Expr, pl.DataType]]:
+    """The cell itself, or that of each field, and of each field of those, as deep as structs go."""
+    if not isinstance(dtype, pl.Struct):
+        yield name, cell, dtype
+        return
+    for child in dtype.fields:
+        field_type = child.dtype() if isinstance(child.dtype, type) else child.dtype
+        yield from _fields(f"{name}.{child.name}", cell.struct.field(child.name), field_type)
 
 
 def _list(cell: pl.Expr, dtype: pl.List | pl.Array) -> pl.Expr | None:

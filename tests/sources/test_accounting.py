@@ -123,6 +123,44 @@ def test_without_quotes_every_line_is_a_row_or_held_or_blank(
     assert {row[0]: row[1] for row in held} == bad
 
 
+@st.composite
+def ragged_tables(draw: st.DrawFn) -> tuple[int, list[list[str]]]:
+    """A width, and rows of which more have it than not: else another row might rightly be taken for the header."""
+    width = draw(st.integers(2, 4))
+    sizes = draw(st.lists(st.sampled_from([width] * 4 + [width - 1, width + 1, 1, width + 3]), max_size=24))
+    odd = sum(size != width for size in sizes)
+    rows = [draw(st.lists(CELL, min_size=size, max_size=size)) for size in sizes]
+    full = [[*row[:-1], "x"] if len(row) > width else row for row in rows]  # an empty last cell may be no column at all
+    return width, [["good"] * width] * (odd + 1) + full
+
+
+@QUICK
+@given(ragged_tables(), writing(), st.integers(0, 300))
+def test_of_a_ragged_file_the_csv_module_finds_the_rows_we_read_and_the_rows_we_hold(
+    table: tuple[int, list[list[str]]], how: dict[str, Any], more: int
+) -> None:
+    width, rows = table
+    encoding, cut = how.pop("encoding"), how.pop("cut_last_line_end")
+    text = written([[f"h{number}" for number in range(width)], *rows], **how)
+    body = text.removesuffix(how["line_end"]) if cut and rows and len(rows[-1]) >= width else text
+    reader = csv.reader(_lines(body), delimiter=how["separator"])
+    next(reader)
+    whole: dict[int, tuple[str | None, ...]] = {}
+    odd: dict[int, str] = {}
+    line = reader.line_num + 1
+    for row in reader:
+        if len(row) == width:
+            whole[line] = tuple(cell or None for cell in row)
+        else:
+            odd[line] = "row-short" if len(row) < width else "row-long"
+        line = reader.line_num + 1
+    longest = max(len(record.encode("utf-32")) for record in text.split(how["line_end"])) + len(text)
+    options = {"separator": how["separator"], "encoding": encoding, "chunk_bytes": longest + more}
+    found, held = read(body.encode(encoding), **options)
+    assert {row[0]: row[1:] for row in found} == whole
+    assert {row[0]: row[1] for row in held} == odd
+
+
 def outcome(content: bytes, **options: Any) -> tuple[str, object]:
     try:
         return "read", read(content, **options)

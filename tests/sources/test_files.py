@@ -137,6 +137,11 @@ def test_s19_a_file_that_may_not_be_read_is_refused(sources: "Sources") -> None:
     assert sources.refusal(path).code == "unreadable"
 
 
+def test_s19_a_link_that_leads_to_itself_is_refused(sources: "Sources") -> None:
+    (sources.folder / "contacts.csv").symlink_to("contacts.csv")
+    assert sources.refusal("contacts.csv").code in {"unreadable", "no-file"}
+
+
 def test_s19_a_path_through_a_file_and_one_that_is_too_long_are_refused(sources: "Sources") -> None:
     sources.write("contacts.csv", ROWS)
     assert sources.refusal("contacts.csv/more.csv").code == "no-file"

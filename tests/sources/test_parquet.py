@@ -120,6 +120,38 @@ def test_s17_a_nested_file_is_flattened_and_what_has_no_text_form_is_left_out_wi
     ]
 
 
+def test_s17_each_type_that_a_warehouse_writes_is_read_from_a_file_as_text(sources: "Sources") -> None:
+    frame = pl.DataFrame(
+        {
+            "Email": pl.Series(["a@example.com", "b@example.com"]),
+            "Plan": pl.Series(["gold", None], dtype=pl.Categorical),
+            "Level": pl.Series(["low", "high"], dtype=pl.Enum(["low", "high"])),
+            "Paid": pl.Series([Decimal("1234567890.10"), None], dtype=pl.Decimal(18, 2)),
+            "Born": pl.Series([dt.date(1990, 2, 28), None]),
+            "Seen": pl.Series([MOMENT, None], dtype=BERLIN),
+            "Id": pl.Series([2**53 + 1, None], dtype=pl.Int64),
+            "Score": pl.Series([0.1, 2.0]),
+            "Active": pl.Series([True, False]),
+            "Tags": pl.Series([["vip", "new"], None]),
+            "Home": pl.Series([{"City": "Ulm", "At": {"Since": dt.date(2020, 1, 1)}}, None]),
+        }
+    )
+    for options in ({}, {"use_pyarrow": False, "compression": "gzip", "row_group_size": 1}):
+        read = sources.text(parquet(frame, **options))
+        assert read.columns[-2:] == ("Home.City", "Home.At.Since")
+        assert read.rows == [
+            ("a@example.com", "gold", "low", "1234567890.10", "1990-02-28", "2024-05-01T12:22:33+02:00",
+             "9007199254740993", "0.1", "true", "vip;new", "Ulm", "2020-01-01"),
+            ("b@example.com", None, "high", None, None, None, None, "2", "false", None, None, None),
+        ]  # fmt: skip
+
+
+def test_a_control_character_in_a_parquet_file_is_looked_for(sources: "Sources") -> None:
+    read = sources.text(parquet(pl.DataFrame({"Email": ["a@example.com"], "Note": ["x\0y\x1b"]})))
+    assert read.rows == [("a@example.com", "x\0y\x1b")]
+    assert not read.chunks[0].plain
+
+
 def test_rows_are_numbered_as_a_spreadsheet_shows_them_over_all_row_groups(sources: "Sources") -> None:
     frame = pl.DataFrame({"Id": range(25_000), "Note": ["x" * 50] * 25_000})
     read = sources.text(parquet(frame, row_group_size=3_000), chunk_bytes=200_000)
