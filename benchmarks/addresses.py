@@ -71,20 +71,27 @@ def main() -> None:
             lambda: from_nothing(engine, "sync", "--yes", "--json"),
         )
     shutil.rmtree(engine.folder)
-    shares = {name: ratio(stage, whole, wall) for name, whole in (("plan", plan), ("sync", sync))}
+    by_wall, by_cpu = (
+        {name: round(ratio(stage, whole, of), 4) for name, whole in (("plan", plan), ("sync", sync))}
+        for of in (wall, cpu)
+    )
     seconds = statistics.median(cost.cpu for cost in stage)
+    shares = [
+        f"{max(by_wall[name], by_cpu[name]):.1%} of a {what}"
+        for name, what in (("plan", "plan"), ("sync", "first load"))
+    ]
     conclude(
         "addresses",
-        f"{shares['plan']:.1%} of a plan, {shares['sync']:.1%} of a first load ({seconds:.2f} CPU s)",
+        f"{', '.join(shares)}, by wall clock or by CPU, whichever is more ({seconds:.2f} CPU s)",
         {
             "rounds": given.rounds,
-            "share_of_wall": {name: round(share, 4) for name, share in shares.items()},
-            "share_of_cpu": {"plan": round(ratio(stage, plan, cpu), 4), "sync": round(ratio(stage, sync, cpu), 4)},
+            "share_of_wall": by_wall,
+            "share_of_cpu": by_cpu,
             "address_stage": typical(stage).told(),
             "plan": typical(plan).told(),
             "sync": typical(sync).told(),
         },
-        met=max(shares.values()) <= MOST,
+        met=max(*by_wall.values(), *by_cpu.values()) <= MOST,
         keep=given.keep,
         note=given.note,
         size=f"{given.rows:,} rows",

@@ -84,10 +84,12 @@ def decide_encoding(
     if (marked := _by_mark(sample)) is not None:
         _refuse_contradiction(shown, wanted, marked)
         return _shown(marked, sample)
+    if wanted is not None and wanted.startswith(("utf-16", "utf-32")):  # zero bytes are nothing to wonder at
+        codec = wanted if wanted.endswith(("le", "be")) else _by_sides(sample) or wanted + "-le"
+        return _shown(Encoding(codec, How.OPTION), sample)
     zeros = _by_zeros(sample, shown)
     if wanted is not None:
-        codec = (zeros or wanted + "-le") if wanted in {"utf-16", "utf-32"} else wanted
-        return _shown(Encoding(codec, How.OPTION), sample)
+        return _shown(Encoding(wanted, How.OPTION), sample)
     if zeros is not None:
         return _shown(Encoding(zeros, How.ZEROS), sample)
     if sample.isascii():
@@ -171,15 +173,22 @@ def _refuse_contradiction(shown: str, wanted: str | None, marked: Encoding) -> N
     )
 
 
-def _by_zeros(sample: bytes, shown: str) -> str | None:
-    """UTF-16 without a mark: zero bytes, nearly all on one side of the pairs. Raises SourceError for binary data."""
-    zeros = sample.count(0)
-    if zeros * 50 < len(sample) or not zeros:
-        return None
+def _by_sides(sample: bytes) -> str | None:
+    """UTF-16 of which order, by zero bytes that are nearly all on one side of the pairs."""
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     for codec, side, other in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
         if side > 20 * other and side * 20 > len(sample) and _has_its_lines(sample, codec):
             return codec
+    return None
+
+
+def _by_zeros(sample: bytes, shown: str) -> str | None:
+    """UTF-16 without a mark, or None for other text. Raises SourceError for binary data."""
+    zeros = sample.count(0)
+    if zeros * 50 < len(sample) or not zeros:
+        return None
+    if (codec := _by_sides(sample)) is not None:
+        return codec
     if zeros * 10 < len(sample) or zeros < 16:
         return None  # text with stray NULs: its rows are held one by one
     raise SourceError(

@@ -95,6 +95,14 @@ def test_s10_utf_16_without_a_mark_can_be_set(sources: "Sources", encoding: str)
     assert sources.text(RUSSIAN.encode("utf-16-le"), encoding=encoding).rows == expected(RUSSIAN)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_s10_an_encoding_that_is_set_is_believed_where_the_bytes_alone_would_look_like_no_text(
+    sources: "Sources", encoding: str
+) -> None:
+    content = "a,b\nĀ,1\nĀ,2\n".encode("utf-16-be" if encoding == "utf-16-be" else "utf-16-le")
+    assert sources.text(content, encoding=encoding).rows == [("Ā", "1"), ("Ā", "2")]
+
+
 def test_presets_are_tried_after_utf_8_and_in_order(sources: "Sources") -> None:
     content = RUSSIAN.encode("cp1251")
     assert sources.text(content, encodings=("utf-8", "cp1251")).rows == expected(RUSSIAN)
