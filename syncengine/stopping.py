@@ -1,8 +1,10 @@
 """How a run is asked to stop: at first politely, with what is in flight finished; then at once."""
 
 import contextlib
+import os
 import re
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
@@ -10,9 +12,10 @@ import anyio
 from anyio import CancelScope
 from anyio.abc import TaskStatus
 
-from syncengine.errors import InterruptedRunError
+from syncengine.errors import InterruptedRunError, UnavailableError
 
 GRACE = 25.0  #: seconds for what is in flight; Kubernetes and systemd kill after 30 and 90
+LAST_SECONDS = 1.5  #: after the second signal, for whatever does not look up; then the process ends as by `kill -9`
 
 
 class StopSwitch:
@@ -51,13 +54,21 @@ class StopSwitch:
         self._hard = anyio.CancelScope(deadline=deadline)
 
     def pulse(self) -> None:
-        """Called now and then by long work that has sent nothing. Raises InterruptedRunError if it need not go on."""
-        if self.requested:
-            raise InterruptedRunError(
-                f"stopped by {self.reason} while planning",
-                signal_number=self.signal_number or signal.SIGINT,
+        """Called now and then by long work that has sent nothing. Raises InterruptedRunError if it need not go on, or
+        UnavailableError where it was no signal that said so.
+        """
+        if not self.requested:
+            return
+        if self.signal_number is None:
+            raise UnavailableError(
+                f"stopped while planning: {self.reason}",
+                fix="run the same command again, with more time",
+                code="budget-spent",
                 sent="nothing was sent",
             )
+        raise InterruptedRunError(
+            f"stopped by {self.reason} while planning", signal_number=self.signal_number, sent="nothing was sent"
+        )
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, or return early when a stop is requested."""
@@ -67,26 +78,44 @@ class StopSwitch:
 
 @contextlib.asynccontextmanager
 async def stopped_by_signals(switch: StopSwitch, *, on_stop: Callable[[str], None]) -> AsyncIterator[None]:
-    """Within the block the first SIGINT, SIGTERM or SIGHUP asks to stop, the second insists."""
-    async with anyio.create_task_group() as group:
-        await group.start(_watch, switch, on_stop)
-        try:
-            yield
-        finally:
-            group.cancel_scope.cancel()
+    """Within the block the first SIGINT, SIGTERM or SIGHUP asks to stop, the second insists.
+
+    If the block has not ended `LAST_SECONDS` after the second, its process does: a thread that reads a slow disk can't
+    be asked anything, and what is recorded is safe at any moment.
+    """
+    with contextlib.ExitStack() as ending:
+        async with anyio.create_task_group() as group:
+            await group.start(_watch, switch, on_stop, ending)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
 
 
 async def _watch(
-    switch: StopSwitch, on_stop: Callable[[str], None], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    switch: StopSwitch,
+    on_stop: Callable[[str], None],
+    ending: contextlib.ExitStack,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             if switch.requested:
+                ending.callback(_leave_soon(switch.signal_number or number).cancel)
                 switch.insist()
             else:
                 switch.request(signal.Signals(number).name, int(number))
                 on_stop(switch.reason)
+
+
+def _leave_soon(number: int) -> threading.Timer:
+    """The process ends in `LAST_SECONDS`, as the signal would have it, unless this is cancelled before."""
+    timer = threading.Timer(LAST_SECONDS, os._exit, (128 + number,))
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 async def stop_at(switch: StopSwitch, when: datetime, now: Callable[[], datetime]) -> None:

@@ -111,6 +111,7 @@ class Dispatcher:
     off: pl.Series = field(default_factory=lambda: pl.Series("off", [], dtype=pl.String))  #: addresses, when it began
     in_flight: int = 0
     retries: int = 0
+    _begun: int = 0  #: requests made before the first batch, and batches since: some may not have left yet
     _waiting: set[int] = field(default_factory=set)  #: batches intended and not begun
 
     async def carry_out(self, waves: Iterable[Work]) -> bool:
@@ -119,6 +120,7 @@ class Dispatcher:
         Raises RefusedError when the service refuses token or list, UnavailableError after too long an outage.
         """
         complete = True
+        self._begun = self.destination.requests
         try:
             async with anyio.create_task_group() as recording:
                 recording.start_soon(self.recorder.serve)
@@ -202,7 +204,7 @@ class Dispatcher:
             ]
 
     def _must_stop(self) -> bool:
-        spent = self.max_requests is not None and self.destination.requests >= self.max_requests
+        spent = self.max_requests is not None and max(self._begun, self.destination.requests) >= self.max_requests
         return spent or self.stop.requested
 
     # -- one sender --------------------------------------------------------------------------------------------------
@@ -213,6 +215,7 @@ class Dispatcher:
                 if self._must_stop():
                     continue  # taken in before the stop, and not begun: left for the next run
                 self.in_flight += 1
+                self._begun += 1
                 self._waiting.discard(batch.number)
                 try:
                     await self._settle(batch)

@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import anyio
 import pytest
 
-from syncengine.errors import InterruptedRunError
+from syncengine.errors import InterruptedRunError, UnavailableError
 from syncengine.stopping import GRACE, StopSwitch, next_time, stop_at, stopped_by_signals
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
@@ -119,17 +121,27 @@ async def test_sleeping_takes_its_time_unasked_and_none_once_asked() -> None:
     assert anyio.current_time() - began == pytest.approx(50.0, abs=0.1)
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, signal.SIGTERM), (None, signal.SIGINT)])
-async def test_long_work_that_sent_nothing_ends_with_that_said(number: int | None, expected: int) -> None:
+async def test_long_work_that_sent_nothing_ends_with_that_said() -> None:
     switch = StopSwitch()
-    switch.request("SIGTERM", number)
+    switch.request("SIGTERM", signal.SIGTERM)
 
     with pytest.raises(InterruptedRunError) as stopped:
         switch.pulse()
 
     assert stopped.value.what == "stopped by SIGTERM while planning"
     assert stopped.value.sent == "nothing was sent"
-    assert stopped.value.signal_number == expected
+    assert stopped.value.signal_number == signal.SIGTERM
+
+
+async def test_planning_that_outlasts_its_time_is_no_interruption() -> None:
+    switch = StopSwitch()
+    switch.request("it is 06:00")
+
+    with pytest.raises(UnavailableError) as stopped:
+        switch.pulse()
+
+    assert (stopped.value.what, stopped.value.code) == ("stopped while planning: it is 06:00", "budget-spent")
+    assert stopped.value.sent == "nothing was sent"
 
 
 # At a time of day ----------------------------------------------------------------------------------------------------
@@ -216,7 +228,34 @@ async def test_after_the_block_a_signal_does_what_it_did_before() -> None:
 async def test_planning_asks_from_a_thread_of_its_own() -> None:
     switch = StopSwitch()
     await anyio.to_thread.run_sync(switch.pulse)
-    switch.request("SIGTERM")
+    switch.request("SIGTERM", signal.SIGTERM)
 
     with pytest.raises(InterruptedRunError):
         await anyio.to_thread.run_sync(switch.pulse)
+
+
+STUCK = """
+import anyio, time
+from syncengine.stopping import StopSwitch, stopped_by_signals
+
+async def main():
+    switch = StopSwitch()
+    async with stopped_by_signals(switch, on_stop=lambda reason: print(reason, flush=True)):
+        print("ready", flush=True)
+        await anyio.to_thread.run_sync(time.sleep, 600)  # as a read from a disk that does not answer
+
+anyio.run(main)
+"""
+
+
+def test_p06_whoever_insists_is_rid_of_a_process_that_can_not_be_asked() -> None:
+    process = subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        told.append(process.stdout.readline())
+        process.send_signal(number)
+
+    assert process.wait(60) == 128 + signal.SIGTERM  # and not after ten minutes
+    process.stdout.close()
+    assert told == ["ready\n", "SIGTERM\n"]
