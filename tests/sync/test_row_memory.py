@@ -131,7 +131,7 @@ def text(rows: list[tuple[str, ...]], line_end: str) -> str:
     return line_end.join([*lines, ""])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
 @given(files=FILES, again=st.booleans())
 def test_what_is_told_and_kept_is_the_same_with_and_without_it(
     tmp_path_factory: pytest.TempPathFactory, files: list[tuple[list[tuple[str, ...]], str]], *, again: bool
