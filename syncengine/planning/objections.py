@@ -13,7 +13,7 @@ from syncengine.normalise.rows import hash_of
 from syncengine.snapshot import UNKNOWN, Snapshot
 
 _ADDRESS_HASH = "address_hash"
-_BY = "by"
+_LOW, _HIGH = "low", "high"
 
 
 class Objections:
@@ -24,7 +24,9 @@ class Objections:
         self._by_address: pl.DataFrame | None = None
 
     def hear(self, rows: pl.DataFrame) -> None:
-        """DESIRED rows, held ones apart."""
+        """DESIRED rows, held ones apart. Whoever has their address on the list and says nothing new need not be heard:
+        nobody else gets it.
+        """
         told = rows.filter(~pl.col(ACTIVE)).select(hash_of(pl.col(ADDRESS)).alias(_ADDRESS_HASH), KEY_HASH)
         if not told.is_empty():
             self._told.append(told)
@@ -32,8 +34,12 @@ class Objections:
 
     def overruled(self, snapshot: Snapshot) -> npt.NDArray[np.int64]:
         """Positions of subscribed contacts of the snapshot with an address that another id's row objects to."""
-        positions = snapshot.owners_at(self._objections[_ADDRESS_HASH].to_numpy()) if self._told else np.empty(0, int)
-        positions = np.unique(positions[positions != UNKNOWN])
+        if not self._told:
+            return np.empty(0, np.int64)
+        owning = snapshot.owners_at(self._objections[_ADDRESS_HASH].to_numpy())
+        low, high = (self._objections[name].to_numpy() for name in (_LOW, _HIGH))
+        own = snapshot.recognise(low, np.zeros(low.size, np.uint64)).positions
+        positions = np.unique(owning[(owning != UNKNOWN) & ~((low == high) & (own == owning))])
         if not positions.size:
             return positions
         owners = self._objected(snapshot.rows_at(positions).filter(ACTIVE))
@@ -52,10 +58,12 @@ class Objections:
 
     @property
     def _objections(self) -> pl.DataFrame:
-        """`address_hash`, unique; `by`: the key hashes of the rows that object."""
+        """`address_hash`, unique; the lowest and the highest key hash of the rows that object to it."""
         if self._by_address is None:
-            told = pl.concat(self._told)
-            self._by_address = told.group_by(_ADDRESS_HASH).agg(pl.col(KEY_HASH).unique().alias(_BY))
+            by = pl.col(KEY_HASH)
+            self._by_address = (
+                pl.concat(self._told).group_by(_ADDRESS_HASH).agg(by.min().alias(_LOW), by.max().alias(_HIGH))
+            )
         return self._by_address
 
     def _objected(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -63,5 +71,5 @@ class Objections:
         told = rows.with_columns(hash_of(pl.col(ADDRESS)).alias(_ADDRESS_HASH)).join(
             self._objections, on=_ADDRESS_HASH, how="inner", maintain_order="left"
         )
-        alone = (pl.col(_BY).list.len() == 1) & (pl.col(_BY).list.first() == pl.col(KEY_HASH))
+        alone = (pl.col(_LOW) == pl.col(KEY_HASH)) & (pl.col(_HIGH) == pl.col(KEY_HASH))
         return told.filter(~alone)

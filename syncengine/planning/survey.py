@@ -154,7 +154,6 @@ class _Surveyor:
         sound = read[CODE].is_null()
         self.hold_known(read.filter(~sound))
         read, places = read.filter(sound), places[sound.to_numpy()]
-        self.hear(read)
         keys, fingerprints = known.keys.copy(), known.fingerprints.copy()
         keys[places], fingerprints[places] = read[KEY_HASH].to_numpy(), read[FINGERPRINT].to_numpy()
         if self.memory is not None:
@@ -165,18 +164,17 @@ class _Surveyor:
         there[places] = True
         rows = np.flatnonzero(there)
         if not self.snapshot.size:
-            self.aside.append(read)
+            self.set_aside(read)
             return
         copies, aside = self.judge(keys[rows], fingerprints[rows], first + rows.astype(np.uint64))
         wanted = rows[copies | aside]
         again = wanted[known.known[wanted]]
         parsed = self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)
-        self.hear(parsed)
         whole = pl.concat([read, parsed]).sort(ORDINAL)
         whole = whole.filter(pl.col(ORDINAL).is_in(pl.Series(first + wanted, dtype=pl.UInt64).implode()))
         is_copy = pl.Series(np.isin(wanted, rows[copies]))
         self.hold(_as_copies(whole.filter(is_copy)))
-        self.aside.append(whole.filter(~is_copy))
+        self.set_aside(whole.filter(~is_copy))
 
     def read(
         self,
@@ -250,8 +248,8 @@ class _Surveyor:
             found = date_evidence(rows[variable_column(name)])
             self.result.evidence[name] = self.result.evidence.get(name, DateEvidence()) + found
 
-    def hear(self, rows: pl.DataFrame) -> None:
-        """Rows that are not held. Of those that are not parsed, since nothing has changed, the snapshot knows."""
+    def set_aside(self, rows: pl.DataFrame) -> None:
+        self.aside.append(rows)
         if self.result.objections is not None:
             self.result.objections.hear(rows)
 
@@ -264,13 +262,12 @@ class _Surveyor:
             self.state[positions] = _ASIDE
 
     def recognise(self, rows: pl.DataFrame) -> None:
-        self.hear(rows)
         if not self.snapshot.size:
-            self.aside.append(rows)
+            self.set_aside(rows)
             return
         copies, aside = self.judge(rows[KEY_HASH].to_numpy(), rows[FINGERPRINT].to_numpy(), rows[ORDINAL].to_numpy())
         self.hold(_as_copies(rows.filter(pl.Series(copies))))
-        self.aside.append(rows.filter(pl.Series(aside)))
+        self.set_aside(rows.filter(pl.Series(aside)))
 
     def judge(self, keys: Hashes, fingerprints: Hashes, ordinals: npt.NDArray[np.uint64]) -> tuple[Flags, Flags]:
         """Which rows of a chunk say what a row before has said, and which are to be compared; the others are the same.
