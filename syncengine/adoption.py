@@ -257,10 +257,8 @@ def _id_variable(job: Job) -> str | None:
 
 def _known(session: Session, job: Job, rows: pl.DataFrame) -> pl.DataFrame:
     """SNAPSHOT rows of whom of `rows` the state has already."""
-    path = session.state(job).current().path
-    if path is None:
-        return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
-    return pl.scan_parquet(path).join(rows.lazy().select(ADDRESS), on=ADDRESS, how="semi").collect()
+    held = session.state(job).snapshot().rows()
+    return held.join(rows.lazy().select(ADDRESS), on=ADDRESS, how="semi").collect()
 
 
 def _keyed(rows: pl.DataFrame, id_variable: str | None, known: pl.DataFrame) -> pl.DataFrame:
@@ -287,12 +285,12 @@ def export(session: Session, job: Job, target: Path) -> int:
     `state adopt` reads it back. Cells a spreadsheet would take for a formula are guarded, and unguarded there.
     """
     state = session.state(job)
-    snapshot = state.current().path
+    held = state.snapshot().rows()
     names = sorted(state.variables())
     count = 0
     with drafted(target.absolute()) as draft, draft.open("wb") as file:
         file.write(_header((*OWN, *names)))
-        for rows in _stretches(snapshot):
+        for rows in _stretches(held):
             _cells(rows, names).write_csv(file, include_header=False)
             count += rows.height
     return count
@@ -304,12 +302,8 @@ def _header(names: Iterable[str]) -> bytes:
     return line.getvalue().encode()
 
 
-def _stretches(snapshot: Path | None, size: int = 100_000) -> Iterator[pl.DataFrame]:
-    if snapshot is None:
-        return
-    scan = pl.scan_parquet(snapshot)
-    for start in range(0, int(scan.select(pl.len()).collect().item()), size):
-        yield scan.slice(start, size).collect()
+def _stretches(rows: pl.LazyFrame, size: int = 100_000) -> Iterator[pl.DataFrame]:
+    yield from rows.collect_batches(chunk_size=size, maintain_order=True)
 
 
 def _cells(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:

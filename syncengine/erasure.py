@@ -28,6 +28,7 @@ from syncengine.person import Person
 from syncengine.ports import Changes
 from syncengine.row_memory import forget_rows
 from syncengine.state import StateStore
+from syncengine.state.generations import snapshot_files
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
 from syncengine.webhooks.folder import hook_folder
 from syncengine.webhooks.inbox import INBOX, open_inbox
@@ -81,7 +82,18 @@ def reset(session: Session, job: Job) -> int:
     """Forget everything about the list of `job`; gives how many contacts were known. The next sync is a first one."""
     known = session.state(job).current().contacts if _is_ours(session, job) else 0
     with transaction(session.connection) as db:
-        for table in ("lists", "variables", "refusals", "suppressions", "doubts", "inboxes", "corrections", "departed"):
+        tables = (
+            "lists",
+            "changes",
+            "variables",
+            "refusals",
+            "suppressions",
+            "doubts",
+            "inboxes",
+            "corrections",
+            "departed",
+        )
+        for table in tables:
             db.execute(f"DELETE FROM {table} WHERE list = ?", (job.list_id,))  # noqa: S608  # names from this line
         db.execute("DELETE FROM sources WHERE list = ?", (job.list_id,))
         db.execute("DELETE FROM names WHERE job = ?", (job.name,))
@@ -102,13 +114,16 @@ def verify(session: Session, job: Job) -> str:
     state = store.current()
     if state.path is None:
         return "nothing known yet"
-    rows = pl.scan_parquet(state.path)
+    rows = snapshot.rows()
+    files = [pl.scan_parquet(path, glob=False) for path in (state.path, *state.newer)]
     faults = {
         "columns are not those of a snapshot": rows.collect_schema() != SNAPSHOT_SCHEMA,
-        "the number of contacts is not the one noted": snapshot.size != state.contacts,
+        "the number of contacts is not the one noted": snapshot.contacts != state.contacts,
         "a key stands twice": bool(rows.select(pl.col(KEY).is_duplicated().any()).collect().item()),
-        "a key does not have its hash": _has_wrong_hash(state.path),
-        "the rows are not in order": not bool(rows.select(pl.col(KEY_HASH).is_sorted()).collect().item()),
+        "a key does not have its hash": _has_wrong_hash(rows),
+        "the rows are not in order": not all(
+            file.select(pl.col(KEY_HASH).is_sorted()).collect().item() for file in files
+        ),
     }
     found = [fault for fault, is_so in faults.items() if is_so]
     if found:
@@ -124,9 +139,9 @@ def _is_ours(session: Session, job: Job) -> bool:
     return True
 
 
-def _has_wrong_hash(path: Path) -> bool:
-    rows = pl.read_parquet(path, columns=[KEY, KEY_HASH])
-    return not rows[KEY_HASH].equals(key_hashes(rows[KEY]))
+def _has_wrong_hash(rows: pl.LazyFrame) -> bool:
+    keys = rows.select(KEY, KEY_HASH).collect()
+    return not keys[KEY_HASH].equals(key_hashes(keys[KEY]))
 
 
 def _refuse_while_unfinished(session: Session, jobs: list[Job]) -> None:
@@ -149,19 +164,17 @@ def _erase_contact(session: Session, list_id: str, account: str, person: Person,
     """Take a person out of what is known of a list, and note the keys they were known by."""
     folder = session.workshop.state_folder
     store = StateStore(session.connection, folder, list_id, account)
-    path = store.current().path
-    rows = pl.scan_parquet(path) if path is not None else pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
-    found = rows.filter(pl.col(ADDRESS) == person.address).collect()
-    if not found.is_empty():
-        person.keys.update(found[KEY])
-        path = store.amend(Changes([], [], [found.lazy()], NOTHING_REFUSED, NO_DOUBTS), now).path
-    _drop_what_lies_beside(folder / "lists" / list_id, path)
+    found = store.contacts().filter(pl.col(ADDRESS) == person.address).collect()
+    person.keys.update(found[KEY])
+    if not found.is_empty() or store.current().newer:  # they may have left, and be in the snapshot below
+        store.erase(Changes([], [], [found.lazy()], NOTHING_REFUSED, NO_DOUBTS), now)
+    _drop_what_lies_beside(folder / "lists" / list_id, store.current().path)
     return found.height
 
 
 def _drop_what_lies_beside(folder: Path, snapshot: Path | None) -> None:
     """Earlier snapshots of a list, what a merge left behind, and what its rows meant."""
-    for path in folder.glob("snapshot-*.parquet"):
+    for path in snapshot_files(folder):
         if path != snapshot:
             path.unlink()
     shutil.rmtree(folder / ".merge", ignore_errors=True)

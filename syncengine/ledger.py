@@ -38,7 +38,7 @@ Connected = TypeVar("Connected", bound=sqlite3.Connection)
 IDENTITY: Final = "state.id"
 BACKUP: Final = "state.backup.sqlite"
 APPLICATION_ID: Final = 0x53594E43  # "SYNC"
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 _SCHEMA_1: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -46,7 +46,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT R
 CREATE TABLE lists (
     list TEXT PRIMARY KEY,
     account TEXT NOT NULL,              -- URL of the account the state is bound to
-    generation INTEGER NOT NULL,        -- number of the snapshot in force; 0: none yet
+    generation INTEGER NOT NULL,        -- number of the state in force; 0: none yet
     scheme INTEGER NOT NULL,            -- fingerprint scheme of that snapshot
     contacts INTEGER NOT NULL,
     digest TEXT NOT NULL,               -- of the snapshot files in force
@@ -182,7 +182,23 @@ CREATE TABLE departed (                 -- who was not subscribed when we remove
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[dict[int, str]] = {1: _SCHEMA_2, 2: _SCHEMA_3, 3: _SCHEMA_4, 4: _SCHEMA_5}  #: from version n to n + 1
+_SCHEMA_6: Final = """
+ALTER TABLE lists ADD COLUMN base INTEGER NOT NULL DEFAULT 0; -- number of the snapshot that `digest` is of
+UPDATE lists SET base = generation;
+
+CREATE TABLE changes (                  -- files of what changed since that snapshot, in force with it
+    list TEXT NOT NULL, generation INTEGER NOT NULL, rows INTEGER NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (list, generation)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[dict[int, str]] = {
+    1: _SCHEMA_2,
+    2: _SCHEMA_3,
+    3: _SCHEMA_4,
+    4: _SCHEMA_5,
+    5: _SCHEMA_6,
+}  #: from version n to n + 1
 
 # sqlite3 decodes the words of an error, and of a damaged schema they may be no UTF-8
 _TROUBLES: Final = (sqlite3.Error, OSError, UnicodeDecodeError, DamagedError)

@@ -44,10 +44,9 @@ def look_at_contact(workshop: Workshop, job: Job, email: str) -> dict[str, Any] 
             return None
         stack.callback(connection.close)
         address, row = address_key(email), None
-        path = _store(workshop, job, connection).current().path
-        if path is not None:
-            rows = pl.scan_parquet(path).filter((pl.col(KEY) == email) | (pl.col(ADDRESS) == address)).collect()
-            row = None if rows.is_empty() else rows.row(0, named=True)
+        store = _store(workshop, job, connection)
+        rows = store.contacts().filter((pl.col(KEY) == email) | (pl.col(ADDRESS) == address)).collect()
+        row = None if rows.is_empty() else rows.row(0, named=True)
         word = ConsentBook(connection, job.list_id).word_about(address if row is None else row[ADDRESS])
     consent = _consent(row, word)
     if consent is None:
@@ -99,8 +98,8 @@ def _in_numbers(workshop: Workshop, job: Job) -> dict[str, Any]:
         store = _store(workshop, job, connection) if connection is not None else None
         state = store.current() if store else None
         active = 0
-        if state is not None and state.path is not None:
-            active = int(pl.scan_parquet(state.path).select(pl.col(ACTIVE).sum()).collect().item())
+        if store is not None:
+            active = int(store.contacts().select(pl.col(ACTIVE).sum()).collect().item())
         return {
             "job": job.name,
             "list": job.list_id,

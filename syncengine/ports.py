@@ -363,13 +363,14 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class ListState:
-    """The snapshot in force of one list."""
+    """The snapshot in force of one list: the file at `path`, and what `newer` files have changed in it, in order."""
 
     list: str
     generation: int
     contacts: int
     path: Path | None
     updated_at: str
+    newer: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

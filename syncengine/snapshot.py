@@ -2,8 +2,13 @@
 
 A million rows of which none changed must not cost a million rows read: the scan of a source asks `recognise`
 with two numbers a row, and only contacts that differ are fetched whole.
+
+A snapshot is a base and what later runs changed in it (`newer`), since writing all of a list anew costs a hundred times
+what one contact in a hundred does. Contacts are told apart by key hash alone here. That is exact: what would make two
+contacts of one hash meet in `newer` is written into a new base instead (see `state.snapshots`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from syncengine.frames import ADDRESS, FINGERPRINT, KEY_HASH, LEFT_SOURCE, SNAPSHOT_SCHEMA
+from syncengine.frames import ADDRESS, FINGERPRINT, GONE, KEY, KEY_HASH, LEFT_SOURCE, SNAPSHOT_SCHEMA
 from syncengine.normalise.rows import hash_of
 
 Hashes = npt.NDArray[np.uint64]
@@ -31,7 +36,7 @@ class Recognition:
 
 
 class Snapshot(Protocol):
-    """Confirmed contacts, each at a position from 0 to `size` - 1. Never changes."""
+    """Confirmed contacts, each at a position from 0 to `size` - 1; at some nobody stands. Never changes."""
 
     @property
     def size(self) -> int: ...
@@ -68,64 +73,191 @@ class Snapshot(Protocol):
         ...
 
 
-class FrameSnapshot:
-    """A snapshot over one frame or Parquet file sorted by key hash, its two numbers a row held in memory."""
+@dataclass(frozen=True, slots=True)
+class _Newer:
+    """What is newest of each contact that later files speak of, in the order of key hashes, each of them once.
 
-    def __init__(self, rows: pl.LazyFrame) -> None:
+    origin   the number of the file
+    """
+
+    hashes: Hashes
+    fingerprints: Hashes
+    gone: npt.NDArray[np.bool_]
+    origin: npt.NDArray[np.uint32]
+
+
+class FrameSnapshot:
+    """A snapshot over one frame or Parquet file sorted by key hash, and frames of what was changed later, with `gone`,
+    the newest last. Two numbers a row are held in memory.
+
+    Positions: those of `rows`, then those of the newest of each contact that was changed.
+    """
+
+    def __init__(self, rows: pl.LazyFrame, newer: Sequence[pl.LazyFrame] = ()) -> None:
         numbers = rows.select(KEY_HASH, FINGERPRINT).collect()
-        self._rows = rows
+        self._base = rows
         self._hashes: Hashes = numbers[KEY_HASH].to_numpy()
         self._fingerprints: Hashes = numbers[FINGERPRINT].to_numpy()
+        self._files = tuple(newer)
+        self._newer = _newest(self._files)
+        self._replaced = _all_places(self._hashes, self._newer.hashes)
         self._by_address: tuple[Hashes, Positions] | None = None  # only jobs with an id column ask for it
 
     @property
     def size(self) -> int:
-        return len(self._hashes)
+        return len(self._hashes) + len(self._newer.hashes)
+
+    @property
+    def contacts(self) -> int:
+        """Contacts on the list."""
+        return len(self._hashes) - len(self._replaced) + int(np.count_nonzero(~self._newer.gone))
 
     @property
     def present(self) -> int:
-        return int(np.count_nonzero(self._fingerprints != LEFT_SOURCE))
+        left = np.count_nonzero(self._fingerprints == LEFT_SOURCE)
+        left -= np.count_nonzero(self._fingerprints[self._replaced] == LEFT_SOURCE)
+        left += np.count_nonzero((self._newer.fingerprints == LEFT_SOURCE) & ~self._newer.gone)
+        return self.contacts - int(left)
+
+    def rows(self) -> pl.LazyFrame:
+        """All SNAPSHOT rows, in no particular order."""
+        if not self._files:
+            return self._base
+        newer = pl.Series(self._newer.hashes).implode()
+        kept = self._base.filter(~pl.col(KEY_HASH).is_in(newer))
+        return pl.concat([kept, *(_fetch(file, self._own(number)) for number, file in enumerate(self._files))])
 
     def recognise(self, key_hashes: Hashes, fingerprints: Hashes) -> Recognition:
-        if not self.size:
-            return Recognition(np.full(len(key_hashes), UNKNOWN), np.zeros(len(key_hashes), dtype=np.bool_))
         order = np.argsort(key_hashes)  # sorted questions walk the array instead of jumping through it
-        found = np.empty(len(key_hashes), dtype=np.int64)
-        found[order] = np.searchsorted(self._hashes, key_hashes[order])
-        np.minimum(found, self.size - 1, out=found)
-        known = self._hashes[found] == key_hashes
-        same = known & (self._fingerprints[found] == fingerprints)
-        return Recognition(np.where(known, found, UNKNOWN), same)
+        asked = key_hashes[order]
+        positions = np.full(len(asked), UNKNOWN, dtype=np.int64)
+        same = np.zeros(len(asked), dtype=np.bool_)
+        found = _places(self._hashes, asked)
+        known = found != UNKNOWN
+        positions[order] = found
+        same[order[known]] = self._fingerprints[found[known]] == fingerprints[order[known]]
+        if self._files:
+            newer = self._newer
+            found = _places(newer.hashes, asked)
+            known = found != UNKNOWN
+            at, found = order[known], found[known]
+            positions[at] = np.where(newer.gone[found], UNKNOWN, found + len(self._hashes))
+            same[at] = ~newer.gone[found] & (newer.fingerprints[found] == fingerprints[at])
+        return Recognition(positions, same)
 
     def missing(self, seen: npt.NDArray[np.bool_]) -> Positions:
-        unseen = ~seen & (self._fingerprints != LEFT_SOURCE)
+        size = len(self._hashes)
+        unseen = ~seen[:size] & (self._fingerprints != LEFT_SOURCE)
         shared = self._hashes[1:] == self._hashes[:-1]
         unseen[1:] &= ~shared
         unseen[:-1] &= ~shared
-        return np.flatnonzero(unseen)
+        unseen[self._replaced] = False
+        newer = ~seen[size:] & ~self._newer.gone & (self._newer.fingerprints != LEFT_SOURCE)
+        return np.concatenate([np.flatnonzero(unseen), np.flatnonzero(newer) + size])
 
     def rows_at(self, positions: Positions) -> pl.DataFrame:
-        wanted = pl.LazyFrame({"position": np.asarray(positions, dtype=np.uint64)})
-        rows = self._rows.with_row_index("position").with_columns(pl.col("position").cast(pl.UInt64))
-        return rows.join(wanted, on="position", how="semi").drop("position").collect()
+        positions = np.asarray(positions, dtype=np.int64)
+        in_base = positions[positions < len(self._hashes)]
+        in_base = in_base[~np.isin(in_base, self._replaced)]
+        in_newer = positions[positions >= len(self._hashes)] - len(self._hashes)
+        hashes = self._hashes[in_base]
+        several = np.searchsorted(self._hashes, hashes, side="right") - np.searchsorted(self._hashes, hashes) > 1
+        if several.any():
+            wanted = pl.LazyFrame({"position": in_base.astype(np.uint64)})
+            rows = self._base.with_row_index("position").with_columns(pl.col("position").cast(pl.UInt64))
+            old = rows.join(wanted, on="position", how="semi").drop("position").collect()
+            return pl.concat([old, self.rows_of(self._newer.hashes[in_newer])])
+        return self.rows_of(np.concatenate([hashes, self._newer.hashes[in_newer]]))
 
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
-        wanted = pl.LazyFrame({KEY_HASH: key_hashes}, schema={KEY_HASH: pl.UInt64})
-        return self._rows.join(wanted, on=KEY_HASH, how="semi").collect()
+        return self._rows_of(key_hashes).collect()
+
+    def keys_of(self, key_hashes: Hashes) -> pl.DataFrame:
+        """KEY, KEY_HASH of contacts whose key has one of these hashes."""
+        return self._rows_of(key_hashes).select(KEY, KEY_HASH).collect()
 
     def rows_having(self, addresses: pl.Series) -> pl.DataFrame:
-        return self._rows.filter(pl.col(ADDRESS).is_in(addresses.implode())).collect()
+        return self.rows().filter(pl.col(ADDRESS).is_in(addresses.implode())).collect()
 
     def owners_at(self, address_hashes: Hashes) -> Positions:
         if self._by_address is None:
-            hashes = self._rows.select(hash_of(pl.col(ADDRESS))).collect().to_series().to_numpy()
-            order = np.argsort(hashes)
-            self._by_address = (hashes[order], order)
-        hashes, order = self._by_address
-        if not self.size:
-            return np.full(len(address_hashes), UNKNOWN)
-        found = np.minimum(np.searchsorted(hashes, address_hashes), self.size - 1)
-        return np.where(hashes[found] == address_hashes, order[found], UNKNOWN)
+            self._by_address = self._addresses()
+        hashes, positions = self._by_address
+        found = _places(hashes, address_hashes)
+        return np.where(found == UNKNOWN, UNKNOWN, positions[found]) if len(hashes) else found
+
+    def _addresses(self) -> tuple[Hashes, Positions]:
+        """Hashes of all addresses, in order, and where their owners stand."""
+        address = hash_of(pl.col(ADDRESS)).alias("address")
+        parts = [self._base.select(address).collect()["address"].to_numpy()]
+        places = [np.arange(len(self._hashes))]
+        if self._files:
+            kept = np.ones(len(self._hashes), dtype=np.bool_)
+            kept[self._replaced] = False
+            parts, places = [parts[0][kept]], [np.flatnonzero(kept)]
+        for number, file in enumerate(self._files):
+            told = _fetch(file, self._own(number)).select(KEY_HASH, address).collect()
+            parts.append(told["address"].to_numpy())
+            places.append(_places(self._newer.hashes, told[KEY_HASH].to_numpy()) + len(self._hashes))
+        hashes, positions = np.concatenate(parts), np.concatenate(places)
+        order = np.argsort(hashes)
+        return hashes[order], positions[order]
+
+    def _rows_of(self, key_hashes: Hashes) -> pl.LazyFrame:
+        wanted = np.unique(key_hashes)
+        parts = [_fetch(self._base, wanted[~_among(wanted, self._newer.hashes) & _among(wanted, self._hashes)])]
+        for number, file in enumerate(self._files):
+            own = self._own(number)
+            parts.append(_fetch(file, own[_among(own, wanted)]))
+        return pl.concat(parts)
+
+    def _own(self, number: int) -> Hashes:
+        """Key hashes of the contacts of which a file of what was changed later says the newest."""
+        own: Hashes = self._newer.hashes[(self._newer.origin == number) & ~self._newer.gone]
+        return own
+
+
+def _newest(files: Sequence[pl.LazyFrame]) -> _Newer:
+    parts = [
+        file.select(KEY_HASH, FINGERPRINT, GONE, pl.lit(number, pl.UInt32).alias("origin")).collect()
+        for number, file in enumerate(files)
+    ]
+    schema = {KEY_HASH: pl.UInt64, FINGERPRINT: pl.UInt64, GONE: pl.Boolean, "origin": pl.UInt32}
+    told = pl.concat([pl.DataFrame(schema=schema), *parts])
+    newest = told.unique(KEY_HASH, keep="last", maintain_order=True).sort(KEY_HASH)
+    return _Newer(*(newest[name].to_numpy() for name in schema))
+
+
+def _fetch(rows: pl.LazyFrame, hashes: Hashes) -> pl.LazyFrame:
+    """SNAPSHOT rows with these key hashes, which are in order; groups of rows that have none of them are not read."""
+    if not len(hashes):
+        return pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
+    low, high = (pl.lit(int(hashes[place]), pl.UInt64) for place in (0, -1))
+    inside = pl.col(KEY_HASH).is_between(low, high) & pl.col(KEY_HASH).is_in(pl.Series(hashes).implode())
+    return rows.filter(inside).select(SNAPSHOT_SCHEMA.names())
+
+
+def _places(within: Hashes, asked: Hashes) -> Positions:
+    """Where in `within`, which is in order, each hash stands first, or `UNKNOWN`."""
+    if not len(within):
+        return np.full(len(asked), UNKNOWN, dtype=np.int64)
+    places = np.searchsorted(within, asked)
+    np.minimum(places, len(within) - 1, out=places)
+    return np.where(within[places] == asked, places, UNKNOWN)
+
+
+def _among(asked: Hashes, within: Hashes) -> npt.NDArray[np.bool_]:
+    """Which hashes stand in `within`, which is in order."""
+    found: npt.NDArray[np.bool_] = _places(within, asked) != UNKNOWN
+    return found
+
+
+def _all_places(within: Hashes, asked: Hashes) -> Positions:
+    """Every place in `within`, which is in order, where one of these hashes stands."""
+    first, behind = np.searchsorted(within, asked), np.searchsorted(within, asked, side="right")
+    if not (behind - first > 1).any():
+        return first[behind > first]
+    return np.flatnonzero(_among(within, asked))
 
 
 def empty_snapshot() -> FrameSnapshot:
@@ -133,6 +265,6 @@ def empty_snapshot() -> FrameSnapshot:
     return FrameSnapshot(pl.LazyFrame(schema=SNAPSHOT_SCHEMA))
 
 
-def open_snapshot(path: Path) -> FrameSnapshot:
-    """The snapshot in a Parquet file written by `state`."""
-    return FrameSnapshot(pl.scan_parquet(path))
+def open_snapshot(path: Path, newer: Sequence[Path] = ()) -> FrameSnapshot:
+    """The snapshot in Parquet files written by `state`."""
+    return FrameSnapshot(pl.scan_parquet(path, glob=False), [pl.scan_parquet(file, glob=False) for file in newer])

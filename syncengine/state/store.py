@@ -1,6 +1,7 @@
 """What we know about a list, across runs: bound to one account and list, changed only by a finished fold.
 
 lists/<list>/snapshot-<n>.parquet    what the list holds (SNAPSHOT in `frames`); the ledger points to the one in force
+lists/<list>/changes-<n>.parquet     what later runs changed in it: a night's few changes do not cost all of the list
 """
 
 import json
@@ -15,7 +16,7 @@ import polars as pl
 import xxhash
 
 from syncengine.catalogue import holds_whatever_it_says
-from syncengine.durable import file_digest, make_private_folder
+from syncengine.durable import make_private_folder
 from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
 from syncengine.keyed import KEY_FILE, key_check
@@ -24,11 +25,17 @@ from syncengine.ledger import transaction
 from syncengine.model import Outcome, Variable, VariableType
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.row_memory import RowMemory, forget_rows, keep_notes, open_memory
-from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
-from syncengine.state.snapshots import merge
+from syncengine.snapshot import FrameSnapshot
+from syncengine.state.generations import (
+    Generation,
+    drop_old_files,
+    generation_of,
+    put_in_force,
+    row_in_force,
+    write_next,
+)
 from syncengine.suppression import Learned
 
-KEPT_SNAPSHOTS: Final = 2
 _ALL_BITS: Final = (1 << 64) - 1
 
 NOTHING_REFUSED: Final = pl.DataFrame(
@@ -53,7 +60,7 @@ class StateStore:
 
     def current(self) -> ListState:
         """Where the state of the list stands. Raises StateError if it belongs to another account."""
-        row = self._db.execute("SELECT * FROM lists WHERE list = ?", (self._list,)).fetchone()
+        row = row_in_force(self._db, self._list)
         if row is None:
             return ListState(self._list, 0, 0, None, "")
         if row["account"] != self._account:
@@ -70,16 +77,18 @@ class StateStore:
                 fix="use the program that wrote it, or: syncengine state reset",
                 code="state-scheme",
             )
-        path = self._folder / f"snapshot-{row['generation']}.parquet" if row["generation"] else None
-        return ListState(self._list, row["generation"], row["contacts"], path, row["updated_at"])
+        held = generation_of(row, self._folder)
+        return ListState(self._list, held.number, held.contacts, held.path, row["updated_at"], held.newer_paths)
 
     def snapshot(self) -> FrameSnapshot:
-        """The confirmed contacts. Raises StateError if the file is not the one that was written."""
-        state = self.current()
-        if state.path is None:
-            return empty_snapshot()
-        self._verify(state.path)
-        return open_snapshot(state.path)
+        """The confirmed contacts. Raises StateError if a file is not the one that was written."""
+        held = self._in_force()
+        held.verify()
+        return held.opened()
+
+    def contacts(self) -> pl.LazyFrame:
+        """The confirmed contacts (SNAPSHOT), from files that are taken for what was written."""
+        return self._in_force().opened().rows()
 
     def variables(self) -> dict[str, Variable]:
         """Variables known to be on the list, by name."""
@@ -223,43 +232,36 @@ class StateStore:
 
         Doing it twice changes nothing: the second time the run is finished already.
         """
-        state = self.current()
-        generation, contacts, digest = state.generation, state.contacts, ""
+        held = next_one = self._in_force()
         if changes.upserts or changes.removed or changes.renewed:
-            generation += 1
-            contacts, digest = self._write_snapshot(state, generation, changes)
-        elif state.path is not None:
-            digest = self._digest_in_force()
+            next_one = write_next(held, changes)
         with transaction(self._db) as db:
-            db.execute(
-                "INSERT OR REPLACE INTO lists VALUES (?,?,?,?,?,?,?)",
-                (self._list, self._account, generation, FINGERPRINT_SCHEME, contacts, digest, now.isoformat()),
-            )
+            put_in_force(db, self._list, self._account, next_one, now)
             if saw is not None:
-                self._remember_source(db, job, saw, generation, run)
+                self._remember_source(db, job, saw, next_one.number, run)
             self._remember_refusals(db, changes, run, now)
             self._remember_doubts(db, changes, now)
             db.execute(
                 "UPDATE runs SET status = ?, result = ?, ended_at = ?, facts = ? WHERE run = ?",
                 (status, result, now.isoformat(), json.dumps(facts), run),
             )
-        self._drop_old_snapshots(generation)
+        drop_old_files(held, next_one)
         return self.current()
 
-    def amend(self, changes: Changes, now: datetime) -> ListState:
-        """Change what is known of the list outside a run: what a person brought in, or had erased."""
-        forget_rows(self._folder)  # a person who is erased leaves no hash of a row either
-        state = self.current()
-        generation = state.generation + 1
-        contacts, digest = self._write_snapshot(state, generation, changes)
+    def amend(self, changes: Changes, now: datetime, *, whole: bool = False) -> ListState:
+        """Change what is known of the list outside a run: what a person brought in, or webhooks told."""
+        held = self._in_force()
+        next_one = write_next(held, changes, whole=whole)
         with transaction(self._db) as db:
-            db.execute(
-                "INSERT OR REPLACE INTO lists VALUES (?,?,?,?,?,?,?)",
-                (self._list, self._account, generation, FINGERPRINT_SCHEME, contacts, digest, now.isoformat()),
-            )
+            put_in_force(db, self._list, self._account, next_one, now)
             self._remember_refusals(db, changes, "", now)
-        self._drop_old_snapshots(generation)
+        drop_old_files(held, next_one)
         return self.current()
+
+    def erase(self, changes: Changes, now: datetime) -> ListState:
+        """`amend` so that nothing of who is removed is left in a file in force, nor the hash of a row about them."""
+        forget_rows(self._folder)
+        return self.amend(changes, now, whole=True)
 
     def learn(self, learned: Learned, now: datetime) -> None:
         """What webhooks told is known of the list from now on."""
@@ -307,19 +309,9 @@ class StateStore:
             ),
         )
 
-    def _write_snapshot(self, state: ListState, generation: int, changes: Changes) -> tuple[int, str]:
-        make_private_folder(self._folder)
-        for draft in self._folder.glob(".*.draft"):
-            draft.unlink()  # of a process that died here
-        path = self._folder / f"snapshot-{generation}.parquet"
-        more = sum(int(frame.select(pl.len()).collect().item()) for frame in changes.upserts)
-        contacts = merge(
-            path,
-            state.path,
-            changes,
-            rows=state.contacts + more,
-        )
-        return contacts, file_digest(path)
+    def _in_force(self) -> Generation:
+        self.current()  # raises if it is another account's
+        return generation_of(row_in_force(self._db, self._list), self._folder)
 
     def _remember_refusals(self, db: sqlite3.Connection, changes: Changes, run: str, now: datetime) -> None:
         """Content that was refused is noted; notes about contacts that were confirmed since are dropped."""
@@ -346,29 +338,6 @@ class StateStore:
                 for key, fingerprint, until in changes.doubtful.iter_rows()
             ],
         )
-
-    def _digest_in_force(self) -> str:
-        row = self._db.execute("SELECT digest FROM lists WHERE list = ?", (self._list,)).fetchone()
-        return str(row[0])
-
-    def _verify(self, path: Path) -> None:
-        if not path.is_file() or file_digest(path) != self._digest_in_force():
-            raise StateError(
-                f"{path}: the snapshot of the list is damaged",
-                why="the file is missing, or not the one that was written; it was left as found",
-                fix="restore it from a backup of the state folder, or download the list and run: "
-                "syncengine state reset, then syncengine state adopt EXPORT.csv",
-                code="snapshot-damaged",
-            )
-
-    def _drop_old_snapshots(self, generation: int) -> None:
-        for path in self._folder.glob("snapshot-*.parquet"):
-            suffix = path.stem.removeprefix("snapshot-")
-            if not suffix.isdecimal():
-                continue  # a copy somebody put beside it
-            number = int(suffix)
-            if number <= generation - KEPT_SNAPSHOTS or number > generation:
-                path.unlink(missing_ok=True)
 
 
 def _rows_name(job: str) -> str:

@@ -157,8 +157,7 @@ class World:
 
     def known(self) -> dict[str, dict[str, Any]]:
         """The state, by key."""
-        path = self.state.current().path
-        rows = pl.read_parquet(path).to_dicts() if path else []
+        rows = self.state.snapshot().rows().collect().to_dicts()
         return {row["key"]: row for row in rows}
 
     def assert_active_is_always_said(self) -> None:

@@ -202,7 +202,7 @@ async def test_who_is_erased_leaves_no_hash_of_a_row(tmp_path: Path) -> None:
             }
         )
         gone = pl.LazyFrame(schema={"key": pl.String, "key_hash": pl.UInt64})
-        StateStore(ledger, tmp_path, "list", "http://127.0.0.1").amend(
+        StateStore(ledger, tmp_path, "list", "http://127.0.0.1").erase(
             Changes([], [], [gone], nothing, pl.DataFrame()), datetime.now(UTC)
         )
 

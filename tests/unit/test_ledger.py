@@ -80,6 +80,7 @@ def test_a_folder_that_never_held_a_state_gets_an_empty_one(folder: Path) -> Non
 
     assert dict(zip(tables, counts, strict=True)) == {
         "batches": 0,
+        "changes": 0,
         "corrections": 0,
         "departed": 0,
         "doubts": 0,
@@ -384,12 +385,17 @@ def of_version(folder: Path, version: int) -> Iterator[sqlite3.Connection]:
 def test_a_database_of_the_first_version_is_brought_up_and_keeps_what_it_knows(folder: Path) -> None:
     with of_version(folder, 1) as first:
         first.execute("INSERT INTO suppressions VALUES ('l', 'a@example.com', 'unsubscribed', 'adopt', '2026-01-01')")
+        first.execute("INSERT INTO lists VALUES ('l', 'https://partner.sndmart.com', 7, 1, 3, 'digest', '2026-01-01')")
 
     with contextlib.closing(open_ledger(folder)) as ledger:
         assert tuple(ledger.execute("SELECT * FROM suppressions").fetchone()) == (
             "l", "a@example.com", "unsubscribed", "adopt", "2026-01-01", "",
         )  # fmt: skip
         assert ledger.execute("SELECT count(*) FROM corrections").fetchone()[0] == 0
+        assert tuple(ledger.execute("SELECT generation, base, contacts, digest FROM lists").fetchone()) == (
+            7, 7, 3, "digest",
+        )  # fmt: skip
+        assert ledger.execute("SELECT count(*) FROM changes").fetchone()[0] == 0
     assert (folder / "state.v1.sqlite").exists()
 
 

@@ -60,7 +60,7 @@ def test_each_job_is_shown_with_its_last_run_and_its_contacts(
     begin(journal, "0198c", job="other")
     journal.finish("0198b", "ok", {"rows": 7}, NOW + timedelta(hours=2), status="finished")
     with transaction(ledger) as db:
-        db.execute("INSERT INTO lists VALUES ('5537', 'https://partner.sndmart.com', 1, 1, 4321, '', '')")
+        db.execute("INSERT INTO lists VALUES ('5537', 'https://partner.sndmart.com', 1, 1, 4321, '', '', 1)")
 
     one, never = jobs(folder, {"newsletter": "5537", "never": "none"})
 

@@ -38,6 +38,7 @@ from syncengine.state import StateStore
 from syncengine.state.snapshots import merge
 
 NOW = datetime(2026, 5, 1, 3, 0, tzinfo=UTC)
+NOBODY = pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
 ACCOUNT = "https://partner.sndmart.com"
 LIST = "5537ab2a08d241dc69326b19"
 BIG = (1 << 64) - 1  #: the largest fingerprint; SQLite's integers are signed
@@ -315,10 +316,10 @@ def test_merging_gives_the_old_without_the_removed_and_replaced_plus_the_new(
 ) -> None:
     """In one range of key hashes or in several: `rows` is what decides."""
     folder = tmp_path_factory.mktemp("merge")
-    merge(folder / "old", None, changes(upserts=[old]), rows=1)
+    merge(folder / "old", NOBODY, changes(upserts=[old]), rows=1)
     change = changes(upserts=[new], renewed=[renewed], removed=[sorted(removed)])
 
-    count = merge(folder / "new", folder / "old", change, rows=rows)
+    count = merge(folder / "new", pl.scan_parquet(folder / "old"), change, rows=rows)
 
     result = pl.read_parquet(folder / "new")
     kept = {key: renewed.get(key, fingerprint) for key, fingerprint in old.items() if key not in removed}
@@ -333,7 +334,7 @@ def test_a_merge_that_fails_leaves_neither_draft_nor_scratch(tmp_path: Path) -> 
     (tmp_path / "old").write_bytes(b"no parquet")
 
     with pytest.raises(pl.exceptions.ComputeError):
-        merge(tmp_path / "new", tmp_path / "old", changes(upserts=[{"a": 1}]), rows=10**6)
+        merge(tmp_path / "new", pl.scan_parquet(tmp_path / "old"), changes(upserts=[{"a": 1}]), rows=10**6)
 
     assert {path.name for path in tmp_path.iterdir()} == {"old"}
 
