@@ -194,10 +194,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("rows", type=int)
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("names", nargs="*", choices=list(WRITERS), default=list(WRITERS))
+    arguments.add_argument("names", nargs="*", help=f"which of {', '.join(WRITERS)}; all, if none is named")
     given = arguments.parse_args()
+    names = given.names or list(WRITERS)
+    if not WRITERS.keys() >= set(names):
+        arguments.error(f"there are only {', '.join(WRITERS)}")
     given.folder.mkdir(parents=True, exist_ok=True)
-    for name, path in ensure(given.folder, given.rows, *given.names).items():
+    for name, path in ensure(given.folder, given.rows, *names).items():
         print(f"{name:10} {path}  {path.stat().st_size / 1e6:,.1f} MB")
 
 

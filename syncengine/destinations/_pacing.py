@@ -3,9 +3,11 @@
 What is kept
  - never more than `rate` requests in any one-second window, at the server too: a request leaves at the earliest
    one second (and a margin for jitter on the way) after the one `rate` places before it;
- - close to all of the rate is used: `AsyncLimiter(rate/20, 1/20)` spaces requests evenly and lets a late wake-up
-   catch up within 50 ms, where `(1, 1/rate)` loses what is late and `(rate, 1)` lets twice the rate through
-   (measured: 0.89, 1.01 and 1.98 of the rate at 500/s);
+ - requests are spaced evenly, and close to all of the rate is used: a bucket of one request and 50 ms lets a late
+   wake-up catch up, where `AsyncLimiter(1, 1/rate)` loses what is late and `(rate, 1)` lets twice the rate through
+   (measured at 500/s: 1.01, 0.89 and 1.98 of the rate);
+ - a pause saves nothing up: what nobody asked for in time is gone, and is not sent in a burst afterwards. At 500/s
+   a burst of 25 would come again every second, since the window gives each request its place of a second ago;
  - a hold (`Retry-After`) stops every sender, also those already waiting: it is looked at after the token.
 """
 
@@ -18,7 +20,8 @@ from aiolimiter import AsyncLimiter
 from syncengine.destinations._slots import OwnSlots, Slots
 
 WINDOW_MARGIN: Final = 0.01  #: seconds a window is stretched by, for jitter between here and the server
-_SMOOTHING: Final = 20  #: shares of a second in which a late sender may catch up
+_CATCH_UP: Final = 0.05  #: seconds of lateness that are made good
+_BELOW_WINDOW: Final = 0.9998  #: of what the windows let through: else each request would wait for both
 
 
 class Pacer:
@@ -28,21 +31,36 @@ class Pacer:
     """
 
     def __init__(self, rate: float, slots: Slots | None = None) -> None:
-        burst = max(1.0, rate / _SMOOTHING)
-        self._limiter = AsyncLimiter(burst, burst / rate)
+        self._burst = 1.0 + rate * _CATCH_UP
         whole, most = max(1, math.floor(rate)), math.ceil(rate)
         # One window but where the rate is no whole number: 2 in 0.8 s make no more than 2.5 a second, 3 no more than 3.
         self._windows = {(whole, whole / rate + (WINDOW_MARGIN if rate >= 1 else 0.0)), (most, 1.0 + WINDOW_MARGIN)}
+        self._gap = max(seconds / size for size, seconds in self._windows) / _BELOW_WINDOW
+        self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
+        self._last = -math.inf
         self._slots = slots or OwnSlots(most)
         self._turn = anyio.Lock()
         self.holds = 0  #: times the service asked everybody to wait
 
     async def acquire(self) -> None:
         """Return when one request may leave."""
+        asked = anyio.current_time()
         async with self._turn:  # one waiter at the limiter: a crowd of 1,000 costs it ten times as much
-            await self._limiter.acquire()
-            while (wait := self._slots.take(self._windows, anyio.current_time())) > 0:  # noqa: ASYNC110  # a clock's
+            if asked > self._last + self._gap:
+                await self._begin()
+            else:
+                await self._limiter.acquire()
+            while (wait := self._slots.take(self._windows, anyio.current_time())) > 0:
+                held = self.held_for > 0
                 await anyio.sleep(wait)
+                if held:
+                    await self._begin()
+            self._last = anyio.current_time()
+
+    async def _begin(self) -> None:
+        """Begin a new bucket, and take all of it: the second waits."""
+        self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)
+        await self._limiter.acquire(self._burst)
 
     def hold(self, seconds: float) -> None:
         """Let no request leave for `seconds` from now; a longer hold already set stays."""

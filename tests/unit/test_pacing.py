@@ -1,15 +1,19 @@
 """Never more than the rate in any one-second window, close to all of it used, and a hold stops everybody."""
 
+import asyncio
 import itertools
 import math
 import random
 import stat
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from syncengine.destinations._pacing import WINDOW_MARGIN, Pacer
 from syncengine.destinations._slots import FILE, OwnSlots, SharedSlots, shared_slots
@@ -111,12 +115,32 @@ async def test_senders_that_come_and_go_never_exceed_the_rate(rate: float) -> No
     assert most_in_a_window(left) <= math.ceil(rate)
 
 
-async def test_requests_are_spaced_evenly_instead_of_leaving_in_a_burst() -> None:
-    left = await leave(Pacer(5), 50, senders=16)
+def gaps(times: list[float]) -> list[float]:
+    return [after - before for before, after in itertools.pairwise(times)]
 
-    gaps = [after - before for before, after in itertools.pairwise(left)]
-    assert min(gaps) >= 0.19
-    assert max(gaps) <= 0.25
+
+@pytest.mark.parametrize(("rate", "senders"), [(1, 16), (5, 16), (50, 16), (150, 16), (500, 64), (500, 500)])
+async def test_requests_are_spaced_evenly_and_all_of_the_rate_is_used(rate: float, senders: int) -> None:
+    left = await leave(Pacer(rate), max(20, int(3 * rate)), senders=senders, think=lambda: 0.1)
+
+    assert most_in_a_window(left) <= rate
+    assert min(gaps(left)) >= 0.99 / rate
+    assert max(gaps(left)) <= 1.02 / rate
+    assert 0.98 * rate <= used(left) <= rate
+
+
+@pytest.mark.parametrize("rate", [50, 500])
+async def test_neither_a_pause_nor_a_hold_is_followed_by_a_burst(rate: float) -> None:
+    pacer = Pacer(rate)
+    await leave(pacer, rate, senders=16)
+
+    await anyio.sleep(0.5)
+    after_a_pause = await leave(pacer, rate, senders=16)
+    pacer.hold(2.0)
+    after_a_hold = await leave(pacer, rate, senders=16)
+
+    assert min(gaps(after_a_pause)) >= 0.99 / rate
+    assert min(gaps(after_a_hold)) >= 0.99 / rate
 
 
 async def test_the_first_request_leaves_at_once() -> None:
@@ -316,3 +340,87 @@ def test_where_nothing_can_be_written_nobody_is_to_be_waited_for(tmp_path: Path)
     (tmp_path / "a file").touch()
 
     assert shared_slots(tmp_path / "a file", longest=300.0) is None
+
+
+# Whatever happens -----------------------------------------------------------------------------------------------------
+
+
+class TardyLoop(VirtualTimeLoop):
+    """Wakes everybody late, by up to 5 ms, as a busy machine does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chance = random.Random(3)
+
+    def call_at(self, when: float, *arguments: Any, **named: Any) -> Any:
+        return super().call_at(when + self._chance.uniform(0, 0.005), *arguments, **named)
+
+
+@pytest.mark.parametrize("rate", [1, 5, 50, 500])
+def test_late_wake_ups_are_made_good_and_never_too_much(rate: float) -> None:
+    with asyncio.Runner(loop_factory=TardyLoop) as runner:
+        left = runner.run(leave(Pacer(rate), max(30, 6 * rate), senders=64))
+
+    assert most_in_a_window(left) <= rate
+    assert used(left) >= 0.98 * rate
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What senders do: each asks, and asks again after a while; some lose patience; now and then the service holds."""
+
+    rate: float
+    thoughts: tuple[tuple[float, ...], ...]  #: seconds before each request, by sender
+    patience: float
+    holds: tuple[tuple[float, float], ...]  #: at, for
+
+
+traffic = st.builds(
+    Traffic,
+    rate=st.one_of(st.sampled_from([0.5, 1.0, 2.5, 500.0]), st.floats(0.2, 600)),
+    thoughts=st.lists(
+        st.lists(st.one_of(st.just(0.0), st.floats(0, 3)), min_size=1, max_size=30).map(tuple), min_size=1, max_size=20
+    ).map(tuple),
+    patience=st.one_of(st.just(math.inf), st.floats(0.001, 5)),
+    holds=st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), max_size=3).map(tuple),
+)
+
+
+async def observed(what: Traffic) -> list[float]:
+    """When requests left."""
+    pacer = Pacer(what.rate)
+    left: list[float] = []
+
+    async def sender(thoughts: tuple[float, ...]) -> None:
+        for thought in thoughts:
+            await anyio.sleep(thought)
+            with anyio.move_on_after(what.patience):
+                await pacer.acquire()
+                left.append(anyio.current_time())
+
+    async def holding(at: float, seconds: float) -> None:
+        await anyio.sleep(at)
+        pacer.hold(seconds)
+
+    async with anyio.create_task_group() as group:
+        for hold in what.holds:
+            group.start_soon(holding, *hold)
+        for thoughts in what.thoughts:
+            group.start_soon(sender, thoughts)
+    return left
+
+
+@given(traffic)
+@settings(max_examples=60, deadline=None)
+def test_no_traffic_gets_more_than_the_rate_into_a_second_or_anything_into_a_hold(what: Traffic) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        left = runner.run(observed(what))
+
+    assert most_in_a_window(left) <= math.ceil(what.rate)
+    assert most_in_a_window(left, 1 / what.rate * math.floor(what.rate) if what.rate >= 1 else 1 / what.rate) <= max(
+        1, math.floor(what.rate)
+    )
+    for at, seconds in what.holds:
+        assert [time for time in left if at + 0.001 < time < at + seconds] == []
+    if what.patience == math.inf:
+        assert len(left) == sum(map(len, what.thoughts))
