@@ -12,6 +12,7 @@ import click
 from syncengine.cli import _render
 from syncengine.cli._render import answer, say
 from syncengine.errors import InternalError, InterruptedRunError, SyncEngineError
+from syncengine.redaction import hide_addresses
 from syncengine.report import EXIT_CODES, Report
 
 SCHEMA_VERSION: Final = 1
@@ -88,10 +89,10 @@ def leave(*, as_json: bool) -> Iterator[None]:
     except SyncEngineError as error:
         _end(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001  # the last edge: a person gets more than a stack trace
-        traceback.print_exc()
+        say(hide_addresses(traceback.format_exc()))  # an exception's text may quote what it stumbled over
         what = f"{type(error).__name__}, which nobody here expected"
         fix = "please report it with the lines above; syncengine status shows how far a run came"
-        _end(InternalError(what, why=str(error), fix=fix, sent=""), as_json=as_json)
+        _end(InternalError(what, why=hide_addresses(str(error)), fix=fix, sent=""), as_json=as_json)
 
 
 _NOTHING: Final = "nothing was sent"

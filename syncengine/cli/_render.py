@@ -11,7 +11,10 @@ import click
 from syncengine.leaving import told_left
 from syncengine.model import Op
 
-_CONTROL = re.compile(r"(?!\x1b\[[0-9;]*m)[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# The colours that are ours are let through, others not: a cell could hide in black, or behind `\x1b[8m`.
+_CONTROL = re.compile(
+    r"(?!\x1b\[(?:[01]|[39][1-7])m)[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _SIGNS = {Op.ADD: "+", Op.UPDATE: "~", Op.RENAME: ">", Op.UNSUBSCRIBE: "-", Op.REMOVE: "x"}
 _WORDS = {
     Op.ADD: ("to add", "added"),
