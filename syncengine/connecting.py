@@ -1,14 +1,44 @@
 """From the config to clients of the services it names; their secrets are looked at when they are needed."""
 
 import functools
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import anyio
 
 from syncengine.bootstrap import Workshop
 from syncengine.client.smartsender import SmartSender
 from syncengine.destinations._http import MAX_RETRY_AFTER
 from syncengine.destinations._slots import shared_slots
-from syncengine.errors import ConfigError
+from syncengine.errors import ConfigError, InterruptedRunError
 from syncengine.redaction import Secret
 from syncengine.smartersends.client import SmarterSends
+
+Service = TypeVar("Service", SmartSender, SmarterSends)
+T = TypeVar("T")
+
+_ONLY_READ: Final = "nothing was changed: it was only asked"
+_PERHAPS: Final = "the request left, and may have been carried out: look before doing it again"
+
+
+def talk(service: Service, work: Callable[[Service], Awaitable[T]], *, changes: bool) -> T:
+    """What `work` gives; the service is closed afterwards. `changes`: its requests do more than read.
+
+    Raises InterruptedRunError on Ctrl-C, which says what may have been carried out.
+    """
+
+    async def run() -> T:
+        async with service:
+            return await work(service)
+
+    try:
+        return anyio.run(run)
+    except KeyboardInterrupt:
+        left = _PERHAPS if changes else _ONLY_READ
+        raise InterruptedRunError(
+            "stopped by Ctrl-C", signal_number=signal.SIGINT, sent=left if service.requests else "nothing was sent"
+        ) from None
 
 
 def connect_smartsender(workshop: Workshop, *, sending: bool) -> SmartSender:

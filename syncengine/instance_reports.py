@@ -9,16 +9,15 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import anyio
 import polars as pl
 
 from syncengine.bootstrap import Workshop
-from syncengine.connecting import connect_smartersends
+from syncengine.connecting import connect_smartersends, talk
 from syncengine.durable import drafted
 from syncengine.guarded import guarded
 from syncengine.result_files import write_rows
@@ -42,12 +41,8 @@ _EVENT_SCHEMA: Final = {
 }  # fmt: skip
 
 
-def _with(workshop: Workshop, work: Callable[[SmarterSends], Coroutine[Any, Any, T]]) -> T:
-    async def run() -> T:
-        async with connect_smartersends(workshop) as instance:
-            return await work(instance)
-
-    return anyio.run(run)
+def _with(workshop: Workshop, work: Callable[[SmarterSends], Awaitable[T]], *, changes: bool = False) -> T:
+    return talk(connect_smartersends(workshop), work, changes=changes)
 
 
 # Campaigns ------------------------------------------------------------------------------------------------------------
@@ -198,15 +193,15 @@ def event(workshop: Workshop, number: int) -> Event:
 
 
 def create_event(workshop: Workshop, draft: EventDraft) -> Event | None:
-    return _with(workshop, lambda instance: instance.create_event(draft))
+    return _with(workshop, lambda instance: instance.create_event(draft), changes=True)
 
 
 def update_event(workshop: Workshop, number: int, change: EventChange) -> Event | None:
-    return _with(workshop, lambda instance: instance.update_event(number, change))
+    return _with(workshop, lambda instance: instance.update_event(number, change), changes=True)
 
 
 def delete_event(workshop: Workshop, number: int) -> None:
-    _with(workshop, lambda instance: instance.delete_event(number))
+    _with(workshop, lambda instance: instance.delete_event(number), changes=True)
 
 
 def event_document(one: Event) -> dict[str, Any]:

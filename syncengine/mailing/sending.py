@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
-
 from syncengine.bootstrap import Workshop
 from syncengine.client.requests import Mailbox, Message
 from syncengine.client.results import Sent
-from syncengine.connecting import connect_smartsender
+from syncengine.connecting import connect_smartsender, talk
 from syncengine.errors import ConfigError
 
 
@@ -30,7 +28,9 @@ class Letter:
 
 
 def send_letter(workshop: Workshop, letter: Letter) -> Sent:
-    """Raises RequestError for what can't be sent, ConfigError for files that can't be read, DestinationError."""
+    """Raises RequestError for what can't be sent, ConfigError for files that can't be read, DestinationError,
+    InterruptedRunError.
+    """
     message = Message(
         from_email=letter.sender,
         from_name=letter.sender_name,
@@ -42,12 +42,7 @@ def send_letter(workshop: Workshop, letter: Letter) -> Sent:
         tags=tuple(letter.tags),
         headers=dict(letter.headers),
     )
-    return anyio.run(_send, workshop, message)
-
-
-async def _send(workshop: Workshop, message: Message) -> Sent:
-    async with connect_smartsender(workshop, sending=True) as service:
-        return await service.send(message)
+    return talk(connect_smartsender(workshop, sending=True), lambda service: service.send(message), changes=True)
 
 
 def _content(file: str) -> str:

@@ -1,5 +1,6 @@
 """`mail stats`: what happened to messages, one row each, and all of them in numbers."""
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,14 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import anyio
 import polars as pl
 
 from syncengine.bootstrap import Workshop
 from syncengine.client.requests import identifier
 from syncengine.client.results import MessageReport
 from syncengine.client.smartsender import SmartSender
-from syncengine.connecting import connect_smartsender
+from syncengine.connecting import connect_smartsender, talk
 from syncengine.errors import RequestError, SourceError
 from syncengine.result_files import Schema
 from syncengine.sources import SourceOptions, open_source
@@ -78,15 +78,15 @@ def measure(workshop: Workshop, ids: Iterable[str]) -> Statistics:
         raise RequestError("ids", "at least one is needed", fix="syncengine mail stats ID    or: --file results.csv")
     for one in wanted:
         identifier("ids", one)
-    return anyio.run(_gather, connect_smartsender(workshop, sending=True), wanted)
+    service = connect_smartsender(workshop, sending=True)
+    return talk(service, functools.partial(_gather, wanted=wanted), changes=False)
 
 
 async def _gather(service: SmartSender, wanted: list[str]) -> Statistics:
     began = time.monotonic()
     found: dict[str, dict[str, Any]] = {}
-    async with service:
-        async for report in service.messages(wanted):
-            found[report.id] = _row(report)
+    async for report in service.messages(wanted):
+        found[report.id] = _row(report)
     rows = [found.get(one) or _missing(one) for one in wanted]
     return Statistics(rows, _document(rows, len(found)) | _effort(service, began))
 
