@@ -1,16 +1,20 @@
 """A refusal is remembered with what it was for, and the contact is sent again when that could turn out otherwise."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
+from syncengine.config.model import Bound
 from syncengine.errors import ConfigError, StateError
 from syncengine.model import Consent, Mode, OnMissing, Op
 from syncengine.normalise.mapping import Empty, VariableRule
 from syncengine.report import Result
 from syncengine.sandbox.behaviour import Behaviour, Update
 from syncengine.sandbox.contract import Endpoint, VariableType
+from syncengine.sandbox.faults import Fault, RawBody
 from syncengine.state import StateStore
 from syncengine.sync import Pace
 
@@ -216,3 +220,40 @@ def test_a_changed_mapping_sends_only_whose_content_changes(make: "Make") -> Non
     assert (report.confirmed[Op.UPDATE], report.same) == (2, 3)
     updates = [sent for sent in world.sent if sent.endpoint is Endpoint.BATCH_UPDATE]
     assert [address for sent in updates for address, _ in sent.contacts] == ["a@example.com", "b@example.com"]
+
+
+def test_exit_3_counts_only_who_is_newly_rejected(make: "Make") -> None:
+    world = make()
+    dated(world)
+    bad = [row(f"bad{number}", born="soon") for number in range(3)]
+    assert world.sync(bad[:1]).report.result is Result.REJECTED
+
+    assert world.sync(bad[:1]).report.result is Result.OK
+    one_more = world.sync(bad[:2], fail_on=Bound(count=1)).report
+    assert (one_more.result, one_more.rejected, one_more.held_by_code) == (Result.OK, 1, {"rejected-before": 1})
+    another = world.sync(bad).report
+    assert (another.result, another.rejected) == (Result.REJECTED, 1)
+
+
+def test_what_nobody_could_tell_is_sent_again_by_the_next_run(make: "Make") -> None:
+    world = make()
+    world.sync([row("a", city="A"), row("b", city="A")])
+    world.sandbox.faults.add(Fault(what=RawBody(b"{}"), times=None))
+
+    unsure = world.sync([row("a", city="B"), row("b", city="A")]).report
+    world.sandbox.faults.clear()
+    later = world.sync([row("a", city="B"), row("b", city="A")]).report
+
+    assert (unsure.unresolved + unsure.pending, unsure.confirmed[Op.UPDATE]) == (1, 0)
+    assert (later.confirmed[Op.UPDATE], world.holds("a@example.com").variables["city"]) == (1, "B")
+
+
+def test_words_we_do_not_know_are_told_as_they_are(make: "Make") -> None:
+    words = 'Mailbox “a” sulks today, says "post"'
+    body = json.dumps({"result": False, "error_stack": [words], "requestId": "1"}).encode()
+    world = make(faults=(Fault(what=RawBody(body), times=None),))
+
+    ended = world.sync([row("a")])
+
+    lines = pl.read_csv(ended.report.paths["errors"], infer_schema=False)
+    assert lines.select("stage", "code", "reason").rows() == [("rejected", "unknown-text", words)]
