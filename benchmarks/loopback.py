@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -45,6 +46,7 @@ class Counts:
     most_open: int = 0
     bytes: int = 0
     came: list[float] = field(default_factory=list)
+    first_contacts: int = 0  #: requests before the first with contacts
 
     def told(self) -> dict[str, float]:
         came = self.came
@@ -57,8 +59,16 @@ class Counts:
             "bytes": self.bytes,
             "busiest_second": busiest,
             "seconds": came[-1] - came[0] if came else 0.0,
+            "rate": self.rate,
             "cpu": time.process_time(),
         }
+
+
+    @property
+    def rate(self) -> float:
+        """Requests a second from the first with contacts to the last."""
+        came = self.came[self.first_contacts :]
+        return (len(came) - 1) / (came[-1] - came[0]) if len(came) > 1 else 0.0
 
 
 class Service(asyncio.Protocol):
@@ -105,6 +115,8 @@ class Service(asyncio.Protocol):
         if path == b"/told":
             self._give(answer(json.dumps(counts.told()).encode()))
             return
+        if not counts.contacts:
+            counts.first_contacts = len(counts.came)
         counts.came.append(time.monotonic())
         counts.bytes += len(request)
         if path.endswith(b"contacts-batch/update"):
@@ -144,9 +156,10 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def running(latency: float = 0.0, port: int = 0) -> Iterator[Loopback]:
-    """The service in a process of its own. Port 0: any that is free."""
+def running(latency: float = 0.0, port: int = 0, *, prompt: bool = False) -> Iterator[Loopback]:
+    """The service in a process of its own. Port 0: any that is free. `prompt`: before everybody else on the machine."""
     command = [sys.executable, __file__, "--port", str(port), "--latency", str(latency)]
+    command += ["--prompt"] if prompt else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = process.stdout.readline()
@@ -160,7 +173,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    arguments.add_argument("--prompt", action="store_true", help="see requests when they come, on a busy machine too")
     given = arguments.parse_args()
+    if given.prompt:
+        with contextlib.suppress(PermissionError):  # it takes root
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     try:
         import uvloop  # noqa: PLC0415  # an extra
 

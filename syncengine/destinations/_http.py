@@ -140,13 +140,11 @@ class Door:
         `leaving` is called when its turn has come, before the first byte.
         """
         await self._pacer.acquire()
-        if leaving is not None:
-            leaving()
         self.requests += 1
         line = self._idle.pop() if self._idle else self._new_line()
         outcome: Reply | NoAnswer | Fatal | None = None
         try:
-            outcome = await self._attempt(line, method, path, body)
+            outcome = await self._attempt(line, (method, path, body), leaving)
         finally:
             if isinstance(outcome, Reply):
                 self._idle.append(line)
@@ -158,11 +156,20 @@ class Door:
         return outcome
 
     async def _attempt(
-        self, line: httpx.AsyncBaseTransport, method: str, path: str, body: str | None
+        self, line: httpx.AsyncBaseTransport, what: tuple[str, str, str | None], leaving: Leaving | None
     ) -> Reply | NoAnswer | Fatal:
+        took = 0.0
         try:
-            with anyio.fail_after(self._timeout):
-                return await self._exchange(line, method, path, body)
+            request = self._request(*what)
+            if isinstance(line, Line) and not line.stands:
+                began = anyio.current_time()
+                await line.connect(request)  # has a timeout of its own, within that of the attempt
+                took = anyio.current_time() - began
+                await self._pacer.late(took)
+            if leaving is not None:
+                leaving()
+            with anyio.fail_after(self._timeout - took):
+                return await self._exchange(line, request)
         except TimeoutError:
             return NoAnswer(f"no complete answer within {self._timeout:g} s")
         except NOT_SENT as error:
@@ -176,10 +183,8 @@ class Door:
         while self._idle:
             await self._idle.pop().aclose()
 
-    async def _exchange(
-        self, line: httpx.AsyncBaseTransport, method: str, path: str, body: str | None
-    ) -> Reply | NoAnswer:
-        response = await line.handle_async_request(self._request(method, path, body))
+    async def _exchange(self, line: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply | NoAnswer:
+        response = await line.handle_async_request(request)
         content = await _read_capped(response, self._max_body)
         if content is None:
             return NoAnswer(f"{ANSWER_TOO_LARGE} {self._max_body // 1024**2} MiB", status=response.status_code)

@@ -38,11 +38,21 @@ class Line(httpx.AsyncBaseTransport):
         self._idle = idle
         self._wire: _Wire | None = None
 
+    @property
+    def stands(self) -> bool:
+        """Whether a request would leave at once."""
+        return self._wire is not None and self._wire.usable(self._idle)
+
+    async def connect(self, request: httpx.Request) -> "_Wire":
+        """Open the connection that `request` will leave on. Raises as `handle_async_request` does."""
+        await self.aclose()
+        self._wire = await self._connected(request)
+        return self._wire
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         wire = self._wire
         if wire is None or not wire.usable(self._idle):
-            await self.aclose()
-            wire = self._wire = await self._connected(request)
+            wire = await self.connect(request)
         try:
             wire.send(request)
             head = await wire.head()

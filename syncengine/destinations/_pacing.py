@@ -57,6 +57,15 @@ class Pacer:
                     await self._begin()
             self._last = anyio.current_time()
 
+    async def late(self, seconds: float) -> None:
+        """A request is ready only `seconds` after its turn came: return when it may leave now.
+
+        It arrives at the service later than those beside it, and would meet more of its followers there than may be
+        within one second. So it takes another turn, unless requests are too far apart for that.
+        """
+        if seconds > WINDOW_MARGIN / 2 and self._gap - seconds < 1.0 + WINDOW_MARGIN:
+            await self.acquire()
+
     async def _begin(self) -> None:
         """Begin a new bucket, and take all of it: the second waits."""
         self._limiter = AsyncLimiter(self._burst, self._burst * self._gap)

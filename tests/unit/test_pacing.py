@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncengine.destinations._http import Door
+from syncengine.destinations._line import Line
 from syncengine.destinations._pacing import WINDOW_MARGIN, Pacer
 from syncengine.destinations._slots import FILE, OwnSlots, SharedSlots, shared_slots
+from syncengine.redaction import Secret
 from syncengine.testing.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
@@ -424,3 +428,49 @@ def test_no_traffic_gets_more_than_the_rate_into_a_second_or_anything_into_a_hol
         assert [time for time in left if at + 0.001 < time < at + seconds] == []
     if what.patience == math.inf:
         assert len(left) == sum(map(len, what.thoughts))
+
+
+# Connections that take their time -------------------------------------------------------------------------------------
+
+
+class FarLine(Line):
+    """A connection that takes 0.3 s to stand; from then on a request arrives 0.05 s after it left."""
+
+    def __init__(self, arrived: list[float]) -> None:
+        super().__init__(None)
+        self.arrived = arrived
+        self._stands = False
+
+    @property
+    def stands(self) -> bool:
+        return self._stands
+
+    async def connect(self, request: httpx.Request) -> Any:  # noqa: ARG002
+        await anyio.sleep(0.3)
+        self._stands = True
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002
+        await anyio.sleep(0.05)
+        self.arrived.append(anyio.current_time())
+        await anyio.sleep(0.05)
+        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
+
+@pytest.mark.parametrize("rate", [1.0, 5.0, 20.0])
+async def test_a_request_that_had_to_connect_first_makes_no_second_too_full(rate: float) -> None:
+    arrived: list[float] = []
+    door = Door(
+        "http://127.0.0.1", Secret("sandbox-token"), Pacer(rate), timeout=30, transport=lambda: FarLine(arrived)
+    )
+
+    async def sender(begins: float) -> None:
+        await anyio.sleep(begins)
+        for _ in range(5):
+            await door.post("/api", "{}")
+
+    async with anyio.create_task_group() as group:
+        for number in range(8):
+            group.start_soon(sender, number * 0.7)
+
+    assert len(arrived) == door.requests == 40
+    assert most_in_a_window(arrived) <= rate
