@@ -63,7 +63,6 @@ class Counts:
             "cpu": time.process_time(),
         }
 
-
     @property
     def rate(self) -> float:
         """Requests a second from the first with contacts to the last."""

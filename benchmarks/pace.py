@@ -3,8 +3,8 @@
     python benchmarks/pace.py
 
 The server takes 100 ms for each answer, and comes before everybody else on the machine where it may, so that it sees
-requests when they come. What is used counts from the first request with contacts. A run has as many contacts as go into `--seconds` at its rate, and 16
-requests in flight, or as many as the rate needs at that latency.
+requests when they come. What is used counts from the first request with contacts. A run has as many contacts as go into
+`--seconds` at its rate, and 16 requests in flight, or as many as the rate needs at that latency.
 """
 
 import math
