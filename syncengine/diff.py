@@ -112,9 +112,16 @@ def diff(
     paired = _lowered(paired, _ratcheted(consent, off), rules).with_columns(
         pl.col(NAME if named else "known_name").alias(NAME)
     )
+    if not paired[KNOWN].any():
+        return _in_order(_additions(paired, rules))
     strangers = paired.filter(~pl.col(KNOWN))
     acquainted = paired.filter(pl.col(KNOWN))
-    return pl.concat([_additions(strangers, rules), _differences(acquainted, rules)]).sort(ORDINAL)
+    return _in_order(pl.concat([_additions(strangers, rules), _differences(acquainted, rules)]))
+
+
+def _in_order(changes: pl.DataFrame) -> pl.DataFrame:
+    """By `ordinal`; whole rows are moved only where they are not in order."""
+    return changes if changes[ORDINAL].is_sorted() else changes.sort(ORDINAL)
 
 
 def departures(gone: pl.DataFrame, op: Op) -> pl.DataFrame:
@@ -213,8 +220,9 @@ def _differences(acquainted: pl.DataFrame, rules: tuple[VariableRule, ...]) -> p
     )
     # What an empty cell leaves alone is sent as it is known: an update without it may erase it (smartsender.md §1.7).
     whole = values.with_columns(pl.coalesce(_NOW, _BEFORE).alias(_NOW))
-    sent = _as_json(whole.filter(pl.col(_FIELD).is_in([rule.name for rule in rules])), VARIABLES)
-    after = _as_json(whole, AFTER)
+    ours = whole.filter(pl.col(_FIELD).is_in([rule.name for rule in rules]))
+    sent = _as_json(ours, VARIABLES)
+    after = sent.rename({VARIABLES: AFTER}) if ours.height == whole.height else _as_json(whole, AFTER)
     op = (
         pl.when(pl.col(FIELDS).is_null() & ~_IN_DOUBT)
         .then(pl.lit(SAME))

@@ -72,9 +72,8 @@ def fold(
 
     Only batches in `settled` are decided; of those in `begun` requests were made, and nothing is known.
     """
-    judged = with_positions(rows.filter(pl.col(BATCH).is_in(settled.implode()))).join(
-        verdicts, on=[BATCH, POSITION], how="left", maintain_order="left"
-    )
+    decided = rows[BATCH].is_in(settled.implode())
+    judged = _judged(rows if decided.all() else rows.filter(decided), verdicts)
     confirmed = pl.col("outcome").is_null() | (pl.col("outcome") == Outcome.CONFIRMED.value)
     left = (pl.col(OP) == Op.REMOVE.value) | (pl.col("code") == "gone")
     present = judged.filter(confirmed & ~left.fill_null(value=False))
@@ -89,6 +88,13 @@ def fold(
             ]
         ),
     )
+
+
+def _judged(rows: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Rows of whole batches with what became of each, null where it is plainly confirmed."""
+    if verdicts.is_empty():
+        return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in ("outcome", "code", "text"))
+    return with_positions(rows).join(verdicts, on=[BATCH, POSITION], how="left", maintain_order="left")
 
 
 def snapshot_rows(changes: pl.DataFrame, *, origin: str, at: datetime) -> pl.DataFrame:

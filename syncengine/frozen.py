@@ -198,10 +198,7 @@ class PlanWriter:
         rows = changes.with_columns(self.encode(changes).alias(FRAGMENT))
         if AFTER in rows.columns:  # a quarter of a plan's bytes, and mostly what is sent anyway
             rows = rows.with_columns(pl.when(pl.col(AFTER) != pl.col(VARIABLES)).then(AFTER).alias(AFTER))
-        parts = rows.with_columns((pl.col(NOT_BEFORE) > 0).alias("late")).partition_by(
-            OP, LEVEL, "late", KNOWN, as_dict=True, maintain_order=True
-        )
-        for (op, level, late, known), group in parts.items():
+        for (op, level, late, known), group in _by_wave(rows.with_columns((pl.col(NOT_BEFORE) > 0).alias("late"))):
             wave = _WaveKey(_WAVE_ORDER[Op(op)], int(level), bool(late), not known)
             latest = group.select(pl.col(NOT_BEFORE).max()).item()
             self._not_before[wave] = max(self._not_before.get(wave, 0.0), latest)
@@ -260,6 +257,16 @@ class PlanWriter:
             waves.append(Wave(wave.op, not wave.unknown, not_before, first, batches, contacts, files))
             first += batches
         return tuple(waves)
+
+
+def _by_wave(rows: pl.DataFrame) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
+    """(op, level, late, known) and the rows that have them, which are not moved if all do."""
+    names = (OP, LEVEL, "late", KNOWN)
+    first = rows.select(names).unique(maintain_order=True)
+    if first.height == 1:
+        yield first.row(0), rows
+    elif first.height:
+        yield from rows.partition_by(names, as_dict=True, maintain_order=True).items()
 
 
 def open_plan(folder: Path) -> FrozenPlan:

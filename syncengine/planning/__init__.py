@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from syncengine.errors import InternalError
 from syncengine.model import Mode, OnMissing, Op, Variable, VariableType
 from syncengine.planning.changes import Comparison, Intent, Memory, compare, depart
@@ -68,6 +70,8 @@ def make_plan(
     try:
         watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
         found = survey(source, intent.mapping, snapshot, aside, out, pulse, undecided=watched, memory=rows)
+        leaving = snapshot.missing(found.seen) if _may_send_leavers(intent, leavers) else found.aside[:0]
+        snapshot.expect(np.concatenate([found.aside, leaving]))
         compared = compare(
             aside, found, snapshot, memory, intent, out, watch=watched, claims_aside=claims_aside, pulse=pulse
         )
@@ -93,6 +97,10 @@ def make_plan(
     if not facts.adds_up:
         raise InternalError("the plan does not account for every row", why=repr(facts))
     return facts
+
+
+def _may_send_leavers(intent: Intent, leavers: Leavers) -> bool:
+    return intent.mode is Mode.MIRROR and leavers.on_missing is not OnMissing.KEEP
 
 
 def _plan_leavers(

@@ -70,12 +70,13 @@ class DateShare:
 class Survey:
     """What one pass found.
 
-    `seen` marks the positions of the snapshot that the source still has, in whatever state. `contradicted` are keys
-    (KEY_HASH, KEY) of which a row is held for its consent: no other row of theirs may speak for them. `objections` are
-    None where the address identifies a contact.
+    `seen` marks the positions of the snapshot that the source still has, in whatever state; at `aside` are those with
+    rows to be compared. `contradicted` are keys (KEY_HASH, KEY) of which a row is held for its consent: no other row of
+    theirs may speak for them. `objections` are None where the address identifies a contact.
     """
 
     seen: npt.NDArray[np.bool_]
+    aside: npt.NDArray[np.int64]
     contradicted: pl.DataFrame
     objections: Objections | None = None
     rows: int = 0
@@ -110,6 +111,7 @@ def survey(
     if work.first_rows_to_widen:
         work.widen(source)
     work.result.seen = work.state != _UNSEEN
+    work.result.aside = np.flatnonzero(work.state == _ASIDE)
     return work.result
 
 
@@ -130,7 +132,7 @@ class _Surveyor:
         self.memory: RowMemory | None = None
         nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})
         objections = Objections() if mapping.key is not None else None
-        self.result = Survey(np.zeros(0, dtype=np.bool_), nobody, objections)
+        self.result = Survey(np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64), nobody, objections)
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
         """The chunks of `source`, without rows that are remembered where it can tell them."""
