@@ -8,7 +8,7 @@ what one contact in a hundred does. Contacts are told apart by key hash alone he
 contacts of one hash meet in `newer` is written into a new base instead (see `state.snapshots`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,6 +23,7 @@ from syncengine.normalise.rows import hash_of
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
 UNKNOWN: Final = -1
+AT_A_TIME: Final = 1_000_000
 EXPECTED: Final = 250_000  #: contacts that are fetched together; 400 bytes each
 
 
@@ -34,6 +35,14 @@ class Recognition:
 
     positions: Positions
     same: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Key hash and fingerprint of each row of a snapshot file, in its order."""
+
+    hashes: Hashes
+    fingerprints: Hashes
 
 
 class Snapshot(Protocol):
@@ -93,16 +102,16 @@ class _Newer:
 
 class FrameSnapshot:
     """A snapshot over one frame or Parquet file sorted by key hash, and frames of what was changed later, with `gone`,
-    the newest last. Two numbers a row are held in memory.
+    the newest last. Two numbers a row are held in memory, if `numbers` does not have them elsewhere.
 
     Positions: those of `rows`, then those of the newest of each contact that was changed.
     """
 
-    def __init__(self, rows: pl.LazyFrame, newer: Sequence[pl.LazyFrame] = ()) -> None:
-        numbers = rows.select(KEY_HASH, FINGERPRINT).collect()
+    def __init__(self, rows: pl.LazyFrame, newer: Sequence[pl.LazyFrame] = (), numbers: Numbers | None = None) -> None:
+        numbers = numbers or _numbers_of(rows)
         self._base = rows
-        self._hashes: Hashes = numbers[KEY_HASH].to_numpy()
-        self._fingerprints: Hashes = numbers[FINGERPRINT].to_numpy()
+        self._hashes = numbers.hashes
+        self._fingerprints = numbers.fingerprints
         self._files = tuple(newer)
         self._newer = _newest(self._files)
         self._replaced = _all_places(self._hashes, self._newer.hashes)
@@ -120,7 +129,7 @@ class FrameSnapshot:
 
     @property
     def present(self) -> int:
-        left = np.count_nonzero(self._fingerprints == LEFT_SOURCE)
+        left = sum(np.count_nonzero(self._fingerprints[part] == LEFT_SOURCE) for part in _stretches(len(self._hashes)))
         left -= np.count_nonzero(self._fingerprints[self._replaced] == LEFT_SOURCE)
         left += np.count_nonzero((self._newer.fingerprints == LEFT_SOURCE) & ~self._newer.gone)
         return self.contacts - int(left)
@@ -151,15 +160,20 @@ class FrameSnapshot:
             same[at] = ~newer.gone[found] & (newer.fingerprints[found] == fingerprints[at])
         return Recognition(positions, same)
 
-    def missing(self, seen: npt.NDArray[np.bool_]) -> Positions:
+    def missing(self, seen: npt.NDArray[np.bool_], *, at_a_time: int = AT_A_TIME) -> Positions:
         size = len(self._hashes)
-        unseen = ~seen[:size] & (self._fingerprints != LEFT_SOURCE)
-        shared = self._hashes[1:] == self._hashes[:-1]
-        unseen[1:] &= ~shared
-        unseen[:-1] &= ~shared
-        unseen[self._replaced] = False
+        replaced = np.zeros(size, dtype=np.bool_)
+        replaced[self._replaced] = True
+        parts = []
+        for part in _stretches(size, at_a_time):
+            hashes = self._hashes[max(part.start - 1, 0) : part.stop + 1]
+            same = hashes[1:] == hashes[:-1]
+            shared = np.append(False, same) | np.append(same, False)
+            shared = shared[part.start - max(part.start - 1, 0) :][: part.stop - part.start]
+            unseen = ~(seen[part] | shared | replaced[part]) & (self._fingerprints[part] != LEFT_SOURCE)
+            parts.append(np.flatnonzero(unseen) + part.start)
         newer = ~seen[size:] & ~self._newer.gone & (self._newer.fingerprints != LEFT_SOURCE)
-        return np.concatenate([np.flatnonzero(unseen), np.flatnonzero(newer) + size])
+        return np.concatenate([*parts, np.flatnonzero(newer) + size])
 
     def rows_at(self, positions: Positions) -> pl.DataFrame:
         positions = np.asarray(positions, dtype=np.int64)
@@ -240,6 +254,17 @@ class FrameSnapshot:
         return own
 
 
+def _numbers_of(rows: pl.LazyFrame) -> Numbers:
+    numbers = rows.select(KEY_HASH, FINGERPRINT).collect()
+    return Numbers(numbers[KEY_HASH].to_numpy(), numbers[FINGERPRINT].to_numpy())
+
+
+def _stretches(size: int, length: int = AT_A_TIME) -> Iterator[slice]:
+    """`size` places, so many at a time: what is worked out for each takes memory for those alone."""
+    for start in range(0, size, length):
+        yield slice(start, min(size, start + length))
+
+
 def _newest(files: Sequence[pl.LazyFrame]) -> _Newer:
     parts = [
         file.select(KEY_HASH, FINGERPRINT, GONE, pl.lit(number, pl.UInt32).alias("origin")).collect()
@@ -288,6 +313,7 @@ def empty_snapshot() -> FrameSnapshot:
     return FrameSnapshot(pl.LazyFrame(schema=SNAPSHOT_SCHEMA))
 
 
-def open_snapshot(path: Path, newer: Sequence[Path] = ()) -> FrameSnapshot:
-    """The snapshot in Parquet files written by `state`."""
-    return FrameSnapshot(pl.scan_parquet(path, glob=False), [pl.scan_parquet(file, glob=False) for file in newer])
+def open_snapshot(path: Path, newer: Sequence[Path] = (), numbers: Numbers | None = None) -> FrameSnapshot:
+    """The snapshot in Parquet files written by `state`; `numbers` of the one at `path`, where they are at hand."""
+    files = [pl.scan_parquet(file, glob=False) for file in newer]
+    return FrameSnapshot(pl.scan_parquet(path, glob=False), files, numbers)

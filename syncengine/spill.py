@@ -6,8 +6,10 @@ One partition is the unit of work of planning, so that memory does not grow with
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from syncengine.durable import make_private_folder
@@ -16,6 +18,7 @@ from syncengine.frames import KEY_HASH
 MEMORY: Final = 128 * 1024 * 1024
 PARTITION: Final = 8 * 1024 * 1024  #: bytes of source a partition is meant for
 MOST: Final = 256
+MARKS: Final = 2_000_000  #: marks that are kept in memory
 TOGETHER: Final = 32 * 1024 * 1024  #: bytes of rows taken out at a time: small partitions cost more than they save
 
 
@@ -23,6 +26,14 @@ def partitions_for(size: int) -> int:
     """How many partitions a source of `size` bytes is cut into: a power of two."""
     wanted = max(1, size // PARTITION)
     return min(MOST, 1 << (wanted - 1).bit_length())
+
+
+def marks(size: int, kind: type[np.uint8 | np.uint32], file: Path) -> npt.NDArray[Any]:
+    """A 0 for each of `size` things: in `file` where they are many, so that private memory does not grow with them."""
+    if size <= MARKS:
+        return np.zeros(size, kind)
+    make_private_folder(file.parent)
+    return np.memmap(file, kind, "w+", shape=(size,))
 
 
 class Spill:

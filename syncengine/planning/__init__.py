@@ -69,7 +69,9 @@ def make_plan(
     aside, claims_aside = Spill(scratch / "rows", partitions), Spill(scratch / "claims", partitions)
     try:
         watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
-        found = survey(source, intent.mapping, snapshot, aside, out, pulse, undecided=watched, memory=rows)
+        found = survey(
+            source, intent.mapping, snapshot, aside, out, pulse, undecided=watched, memory=rows, scratch=scratch
+        )
         leaving = snapshot.missing(found.seen) if _may_send_leavers(intent, leavers) else found.aside[:0]
         snapshot.expect(np.concatenate([found.aside, leaving]))
         compared = compare(

@@ -7,6 +7,7 @@ its rows, whatever they say: which of them counts is decided where they meet (se
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +37,7 @@ from syncengine.planning.objections import Objections
 from syncengine.ports import Chunk, Hashes, Recalled, RecallsRows, Source
 from syncengine.row_memory import Recollection, RowMemory
 from syncengine.snapshot import UNKNOWN, Snapshot
-from syncengine.spill import Spill
+from syncengine.spill import Spill, marks
 
 Flags = npt.NDArray[np.bool_]
 
@@ -96,13 +97,15 @@ def survey(
     *,
     undecided: Collection[str] = (),
     memory: RowMemory | None = None,
+    scratch: Path,
 ) -> Survey:
     """Read `source` once. Rows to compare go to `aside`, held ones to `out`. `pulse` is called with each chunk.
 
     `undecided` names variables the list does not have yet: for these the survey tells what dates they may hold.
+    `scratch` is a folder to work in, whose files are still used while the survey is.
     Raises SourceError, at the latest at the end if the source changed while it was read, and what `pulse` raises.
     """
-    work = _Surveyor(mapping, snapshot, aside, out, undecided)
+    work = _Surveyor(mapping, snapshot, aside, out, undecided, scratch)
     work.memory = memory
     for chunk in work.chunks(source):
         pulse()
@@ -119,15 +122,21 @@ class _Surveyor:
     """The pass itself: the state of each position of the snapshot, and the counters."""
 
     def __init__(
-        self, mapping: Mapping, snapshot: Snapshot, aside: Spill, out: HeldRows, undecided: Collection[str]
+        self,
+        mapping: Mapping,
+        snapshot: Snapshot,
+        aside: Spill,
+        out: HeldRows,
+        undecided: Collection[str],
+        scratch: Path,
     ) -> None:
         self.mapping = mapping
         self.undecided = [rule.name for rule in mapping.variables if rule.type is None and rule.name in undecided]
         self.snapshot = snapshot
         self.aside = aside
         self.out = out
-        self.state = np.zeros(snapshot.size, dtype=np.uint8)
-        self.first_ordinal = np.zeros(snapshot.size, dtype=np.uint32)
+        self.state = marks(snapshot.size, np.uint8, scratch / "state.marks")
+        self.first_ordinal = marks(snapshot.size, np.uint32, scratch / "first.marks")
         self.first_rows_to_widen: list[npt.NDArray[np.uint32]] = []
         self.memory: RowMemory | None = None
         nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})

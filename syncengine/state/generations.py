@@ -19,6 +19,7 @@ from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT_SCHEME
 from syncengine.ports import Changes
 from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
+from syncengine.state.numbers import open_numbers, write_numbers
 from syncengine.state.snapshots import ROWS_PER_GROUP, added, few_changes, merge
 
 FEW: Final = 8  #: changes are kept beside a snapshot while they are less than this part of its contacts
@@ -54,7 +55,9 @@ class Generation:
 
     def opened(self) -> FrameSnapshot:
         """The contacts, from files that are taken for what was written."""
-        return empty_snapshot() if self.path is None else open_snapshot(self.path, self.newer_paths)
+        if self.path is None:
+            return empty_snapshot()
+        return open_snapshot(self.path, self.newer_paths, open_numbers(self.path, self.digest))
 
     def verify(self) -> None:
         """Raises StateError if a file is not the one that was written."""
@@ -100,7 +103,9 @@ def write_next(now: Generation, changes: Changes, *, whole: bool = False) -> Gen
     path = now.folder / f"snapshot-{number}.parquet"
     more = sum(int(frame.select(pl.len()).collect().item()) for frame in changes.upserts)
     contacts = merge(path, old.rows(), changes, rows=now.contacts + more)
-    return Generation(now.folder, number, contacts, number, file_digest(path))
+    digest = file_digest(path)
+    write_numbers(path, digest, contacts)
+    return Generation(now.folder, number, contacts, number, digest)
 
 
 def put_in_force(db: sqlite3.Connection, list_id: str, account: str, next_one: Generation, now: datetime) -> None:
@@ -136,8 +141,10 @@ def drop_old_files(before: Generation, now: Generation) -> None:
 
 
 def snapshot_files(folder: Path) -> list[Path]:
-    """Every file of a list that holds contacts, and copies somebody put beside them."""
-    return [*folder.glob("snapshot-*.parquet"), *folder.glob("changes-*.parquet")]
+    """Every file of a list that tells of contacts, and copies somebody put beside them."""
+    return [
+        path for kind in ("snapshot-*.parquet", "snapshot-*.numbers", "changes-*.parquet") for path in folder.glob(kind)
+    ]
 
 
 def _verify(path: Path, digest: str) -> None:

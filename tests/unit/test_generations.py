@@ -20,6 +20,7 @@ from syncengine.normalise.rows import hash_of, key_hashes
 from syncengine.ports import Changes, ListState
 from syncengine.snapshot import UNKNOWN, FrameSnapshot
 from syncengine.state import StateStore
+from syncengine.state.numbers import numbers_beside
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
 
 NOW = datetime(2026, 5, 1, 3, 0, tzinfo=UTC)
@@ -95,7 +96,7 @@ def held(store: StateStore) -> dict[str, int]:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "lists" / LIST).iterdir())
+    return sorted(path.name for path in (folder / "lists" / LIST).glob("*.parquet"))
 
 
 def test_a_few_changes_are_a_small_file_beside_the_snapshot(store: StateStore, folder: Path) -> None:
@@ -235,3 +236,37 @@ def assert_same(one: FrameSnapshot, other: FrameSnapshot) -> None:
     assert (owners != UNKNOWN).all()
     assert [one.rows_at(owners[[place]])[KEY][0] for place in range(len(rows))] == rows[KEY].to_list()
     assert one.owners_at(key_hashes(pl.Series(["nobody@example.com"])).to_numpy()).tolist() == [UNKNOWN]
+
+
+def test_the_numbers_of_a_snapshot_are_mapped_and_whatever_befalls_them_costs_nothing(store: StateStore) -> None:
+    path = store.current().path
+    assert path is not None
+    numbers = numbers_beside(path)
+    content = numbers.read_bytes()
+    hashes = key_hashes(pl.Series([*EVERYBODY])).to_numpy()
+    fingerprints = np.array([*EVERYBODY.values()], dtype=np.uint64)
+    assert isinstance(store.snapshot()._hashes, np.memmap)
+
+    for damaged in (
+        b"",
+        content[:-1],
+        content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+        b"x" + content[1:],
+    ):
+        numbers.write_bytes(damaged)
+        assert not isinstance(store.snapshot()._hashes, np.memmap)
+        assert store.snapshot().recognise(hashes, fingerprints).same.all()
+    numbers.unlink()
+    assert store.snapshot().recognise(hashes, fingerprints).same.all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 100])
+def test_who_is_missing_is_the_same_however_much_is_looked_at_at_a_time(length: int) -> None:
+    """Some of them share a hash with the one before, or the one behind."""
+    hashes = pl.Series([number if number % 3 else number + 1 for number in range(40)], dtype=pl.UInt64)
+    everybody = contacts({f"k{number:02}": number % 5 for number in range(40)}, hashes)
+    snapshot = FrameSnapshot(everybody.sort(KEY_HASH, KEY).lazy())
+    seen = np.arange(snapshot.size) % 4 == 0
+
+    assert snapshot.missing(seen, at_a_time=length).tolist() == snapshot.missing(seen).tolist()
+    assert len(snapshot.missing(seen)) > 5

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.frames import KEY_HASH
-from syncengine.spill import MEMORY, MOST, PARTITION, Spill, partitions_for
+from syncengine.spill import MARKS, MEMORY, MOST, PARTITION, Spill, marks, partitions_for
 
 TOP = 1 << 64
 
@@ -123,3 +124,13 @@ def test_every_row_comes_back_once_and_equal_hashes_together(
     homes = [set(part[KEY_HASH]) for part in parts]
     assert sum(map(len, homes)) == len({hashed for chunk in chunks for hashed in chunk})
     assert all(part["number"].is_sorted() for part in parts)
+
+
+@pytest.mark.parametrize(("size", "in_file"), [(0, False), (MARKS, False), (MARKS + 1, True)])
+def test_marks_are_all_zero_and_can_be_set_wherever_they_are(tmp_path: Path, size: int, *, in_file: bool) -> None:
+    given = marks(size, np.uint32, tmp_path / "scratch" / "marks")
+
+    assert (tmp_path / "scratch" / "marks").exists() is in_file
+    assert (given.size, int(given.sum())) == (size, 0)
+    given[-1:] = 7
+    assert int(given.sum()) == 7 * bool(size)
