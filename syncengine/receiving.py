@@ -175,26 +175,33 @@ def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime) -> int:
     now = datetime.now(UTC)
     lifted = 0
     with locked(state, doing="webhooks undo"), contextlib.closing(open_ledger(state)) as connection:
+        _note_undone(state, found, since, now)
         for list_id, addresses in found.items():
             book = ConsentBook(connection, list_id)
             record_news(Listening(InboxNews(hook_folder(state), list_id), book), now)  # else they come back with it
             lifted += book.lift(addresses)
-        secret = contact_key_of(state)
-        _note_undone(
-            hook_folder(state),
-            {
-                "at": now.isoformat(timespec="seconds"),
-                "since": since.isoformat(timespec="seconds"),
-                "contacts": {name: [contact_id(one, secret) for one in people] for name, people in found.items()},
-            },
-        )
     return lifted
 
 
-def _note_undone(folder: Path, line: dict[str, Any]) -> None:
-    file = folder / "undone.jsonl"
-    before = file.read_bytes() if file.exists() else b""
-    write_durably(file, before + json.dumps(line).encode() + b"\n")
+def _note_undone(state: Path, found: dict[str, list[str]], since: datetime, now: datetime) -> None:
+    """Who is about to be lifted, and when that was said. Raises StateError."""
+    secret = contact_key_of(state)
+    line = {
+        "at": now.isoformat(timespec="seconds"),
+        "since": since.isoformat(timespec="seconds"),
+        "contacts": {name: [contact_id(one, secret) for one in people] for name, people in found.items()},
+    }
+    file = hook_folder(state) / "undone.jsonl"
+    try:
+        before = file.read_bytes() if file.exists() else b""
+        write_durably(file, before + json.dumps(line).encode() + b"\n")
+    except OSError as error:
+        raise StateError(
+            f"{file}: can't be written",
+            why=f"{error}; nobody is lifted without a note of it",
+            fix="make room on the disk, or the folder writable, and run the same command again",
+            code="state-write",
+        ) from error
 
 
 def status(loaded: Loaded) -> Status:

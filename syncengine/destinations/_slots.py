@@ -90,7 +90,9 @@ class SharedSlots:
         self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
         weakref.finalize(self, os.close, self._file)
         with self._alone():
-            os.ftruncate(self._file, _SIZE)
+            if os.fstat(self._file).st_size != _SIZE:
+                os.ftruncate(self._file, 0)
+                os.pwrite(self._file, bytes(_SIZE), 0)  # room on the disk now: a hole that can't be filled is a SIGBUS
             self._map = mmap.mmap(self._file, _SIZE)
             if _HEAD.unpack_from(self._map)[0] != _MAGIC:
                 self._map[:] = bytes(_SIZE)

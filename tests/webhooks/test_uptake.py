@@ -214,6 +214,17 @@ def test_w7_what_is_owed_to_people_who_never_left_is_not_sent(tmp_path: Path) ->
         assert book.people() == {}
 
 
+def test_w7_nobody_is_lifted_where_it_can_not_be_noted(synced: "Project", inbox: Inbox) -> None:
+    inbox.take("unsubscribed", "user1@example.com")
+    synced.run("plan")
+    (inbox.folder / "undone.jsonl").mkdir()
+
+    ran = synced.run("webhooks", "undo", "--since", "2026-01-01", "--yes")
+
+    assert (ran.code, "nobody is lifted without a note of it" in ran.err) == (8, True)
+    assert synced.run("webhooks", "status", "--json").json["lists"][0]["suppressed"] == 1
+
+
 def test_w7_undo_says_when_there_is_nothing_to_undo_and_what_a_time_is(synced: "Project") -> None:
     assert "Nobody left by webhooks since" in synced.run("webhooks", "undo", "--since", "2026-01-01", "--yes").out
     assert synced.run("webhooks", "undo", "--since", "yesterday").code == 2
