@@ -3,7 +3,8 @@
 Each seed is a job, a service and a network of its own; exports come, runs are made, processes are killed, and judges
 watch (`syncengine/simulation`). Ends with 1 if a promise was broken, naming the seeds. `--seed N` tells the story of
 one.
-`--save` keeps the figures in `benchmarks/results/simulation.json`.
+`--crashes` lets the six reference runs die at each of their crash points first. `--save` keeps the figures in
+`benchmarks/results/simulate.json`, as they grow.
 """
 
 import argparse
@@ -19,8 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from syncengine.simulation import Verdict, simulate
+from syncengine.simulation.crashes import crash_everywhere
+from syncengine.simulation.reference import REFERENCES
 
-RESULTS = Path(__file__).parent / "results" / "simulation.json"
+RESULTS = Path(__file__).parent / "results" / "simulate.json"
 PACKAGES = ("polars", "anyio", "httpx", "aiolimiter", "starlette")
 
 
@@ -39,7 +42,7 @@ def one(seed: int) -> tuple[int, tuple[str, ...], dict[str, float]]:
             "kills": tally.kills,
             "contacts_sent_again_after_kills": tally.resent,
             "requests": tally.requests,
-            "requests_disturbed": sum(count for fate, count in tally.fates.items() if fate != "well"),
+            "requests_disturbed": tally.disturbed,
             "contacts_confirmed": tally.confirmed,
             "virtual_seconds": tally.seconds,
         },
@@ -58,37 +61,78 @@ def _outcome(verdict: Verdict) -> str:
     return "every promise kept" if verdict.kept else "BROKEN: " + "\n        ".join(verdict.broken)
 
 
-def campaign(first: int, seeds: int, workers: int, minutes: float) -> tuple[dict[str, object], list[str]]:
-    """Run seeds until they are through or the time is up; gives the figures, and what was broken."""
-    began = time.monotonic()
-    total: Counter[str] = Counter()
+def crash_points() -> tuple[dict[str, object], list[str]]:
+    """The six reference runs, each dead at each of its crash points; figures, and what was broken."""
+    figures: dict[str, object] = {}
     broken: list[str] = []
-    done = 0
-    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=2_000) as pool:
-        for seed, words, counts in pool.imap_unordered(one, range(first, first + seeds), chunksize=20):
-            done += 1
-            total.update(counts)
-            if words:
-                broken.append(f"seed {seed}: {'; '.join(words)}")
-                print(broken[-1], flush=True)
-            if done % 1_000 == 0:
-                print(f"{done:,} seeds, {len(broken)} broken", flush=True)
-            if time.monotonic() - began > minutes * 60:
-                pool.terminate()
-                break
-    figures = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "seeds": done,
-        "first_seed": first,
-        "seeds_that_broke_a_promise": len(broken),
-        **{name: round(value) for name, value in total.items()},
-        "wall_seconds": round(time.monotonic() - began),
-        "command": f"python benchmarks/simulate.py --first {first} --seeds {done}",
-    }
+    for reference in REFERENCES:
+        crashes = crash_everywhere(reference)
+        broken += crashes.broken
+        figures[reference.name] = {
+            "crash_points": crashes.points.total(),
+            "worlds": crashes.worlds,
+            "worlds_with_a_file_half_written": crashes.half_written,
+            "recoveries": crashes.recoveries,
+        }
+        print(f"{reference.name}: {figures[reference.name]}", flush=True)
     return figures, broken
+
+
+class Campaign:
+    """Seeds, run until they are through or the time is up."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.began = time.monotonic()
+        self.total: Counter[str] = Counter()
+        self.done = 0
+        self.crashes: dict[str, object] = {}
+        self.broken: list[str] = []
+        self.seeds_broken = 0
+
+    def run(self) -> None:
+        asked = self.arguments
+        if asked.crashes:
+            self.crashes, self.broken = crash_points()
+        with multiprocessing.get_context("spawn").Pool(asked.workers, maxtasksperchild=2_000) as pool:
+            for seed, words, figures in pool.imap_unordered(one, range(asked.first, asked.first + asked.seeds), 10):
+                self.done += 1
+                self.total.update(figures)
+                if words:
+                    self.seeds_broken += 1
+                    self.broken.append(f"seed {seed}: {'; '.join(words)}")
+                    print(self.broken[-1], flush=True)
+                if self.done % 200 == 0:
+                    print(f"{self.done:,} seeds, {self.seeds_broken} broken", flush=True)
+                    self.keep()
+                if time.monotonic() - self.began > asked.minutes * 60:
+                    pool.terminate()
+                    break
+        self.keep()
+
+    def figures(self) -> dict[str, object]:
+        first = self.arguments.first
+        return {
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+            "python": platform.python_version(),
+            "packages": {name: version(name) for name in PACKAGES},
+            "seeds": self.done,
+            "first_seed": first,
+            "seeds_that_broke_a_promise": self.seeds_broken,
+            **{name: round(value) for name, value in self.total.items()},
+            "crash_points": self.crashes,
+            "wall_seconds": round(time.monotonic() - self.began),
+            "workers": self.arguments.workers,
+            "command": f"python benchmarks/simulate.py --first {first} --seeds {self.done}"
+            + " --crashes" * bool(self.crashes),
+            "broken": self.broken,
+        }
+
+    def keep(self) -> None:
+        if self.arguments.save:
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(self.figures(), indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -98,16 +142,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--crashes", action="store_true")
     parser.add_argument("--save", action="store_true")
     asked = parser.parse_args()
     if asked.seed is not None:
         return story(asked.seed)
-    figures, broken = campaign(asked.first, asked.seeds, asked.workers, asked.minutes)
-    print(json.dumps(figures, indent=1))
-    if asked.save:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({**figures, "broken": broken}, indent=1) + "\n", encoding="utf-8")
-    return 1 if broken else 0
+    campaign = Campaign(asked)
+    campaign.run()
+    print(json.dumps(campaign.figures(), indent=1))
+    return 1 if campaign.broken else 0
 
 
 if __name__ == "__main__":

@@ -64,6 +64,11 @@ class Tally:
     confirmed: int = 0
     seconds: float = 0.0  #: virtual
 
+    @property
+    def disturbed(self) -> int:
+        """Requests that something happened to."""
+        return sum(count for fate, count in self.fates.items() if fate != "well")
+
 
 class Stage:
     """`disk` is the state directory of the next process; `broken` what the judges have to say."""
