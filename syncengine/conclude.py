@@ -36,7 +36,7 @@ from syncengine.frames import (
 )
 from syncengine.frozen import FrozenPlan
 from syncengine.html_report import render
-from syncengine.late_requests import NO_DOUBTS, doubts_of
+from syncengine.late_requests import doubts_of, joined_doubts
 from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
 from syncengine.prepare import ERRORS_FILE, NOTES_FILE, Prepared
@@ -163,7 +163,7 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
         [*doubted, same] if same is not None else doubted,
         removed.frames(),
         _not_sent_again(refused, prepared),
-        pl.concat([NO_DOUBTS, *doubtful]),
+        joined_doubts(doubtful),
     )
 
 

@@ -18,7 +18,7 @@ from syncengine.bootstrap import Session
 from syncengine.config.model import Job
 from syncengine.durable import drafted
 from syncengine.errors import ConfigError, StateError
-from syncengine.frames import ADDRESS, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.keyed import contact_id, contact_key_of, key_check, tombstone
 from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
@@ -207,7 +207,7 @@ def _erase_notes(session: Session, person: Person) -> int:
     """Rows about a person in the ledger."""
     notes = 0
     with transaction(session.connection) as db:
-        for key in person.keys:
+        for key in (*person.keys, ADDRESS_IN_DOUBT + person.address):
             for table in ("refusals", "doubts", "corrections"):
                 notes += db.execute(f"DELETE FROM {table} WHERE key = ?", (key,)).rowcount  # noqa: S608  # from this line
         for email in [row[0] for row in db.execute("SELECT DISTINCT email FROM corrections") if person.is_in(row[0])]:

@@ -55,6 +55,9 @@ FRAGMENT: Final = "fragment"
 BATCH: Final = "batch"
 POSITION: Final = "position"
 
+ADDRESS_IN_DOUBT: Final = "mailto:"
+"""Before an address, in place of a key: a request that names it may still be carried out, whoever has it by then."""
+
 VARIABLE_PREFIX: Final = "v:"
 SOURCE_PREFIX: Final = "s:"  #: a source may well have columns called `email`, `active` or `code`
 

@@ -3,14 +3,14 @@
 Blocking: reads the journal and the frozen plan.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from syncengine.fold import VERDICT_SCHEMA, with_positions
-from syncengine.frames import ADDRESS, BATCH, CONTACT, FINGERPRINT, KEY, POSITION
+from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, BATCH, CONTACT, CONTENT_UNKNOWN, FINGERPRINT, KEY, POSITION
 from syncengine.frozen import FrozenPlan, Wave
 from syncengine.model import GRACE, Op, Outcome
 from syncengine.normalise.addresses import address_key
@@ -20,13 +20,28 @@ NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, 
 
 
 def doubts_of(rows: pl.DataFrame, given_up: Mapping[int, float | None], now: datetime) -> pl.DataFrame:
-    """KEY, FINGERPRINT, until: contacts among these plan rows with `batch` whose request may still be carried out.
+    """KEY, FINGERPRINT, until: contacts among these plan rows with `batch` whose request may still be carried out; and,
+    where contacts have an id for a key, the addresses it names (`ADDRESS_IN_DOUBT`): the service knows no ids, and
+    would do it to whoever has the address by then.
 
     `given_up` as the journal tells it; of an open batch the last attempt may be of just now.
     """
     ends = [(now.timestamp() if since is None else since) + GRACE for since in given_up.values()]
     until = pl.DataFrame({BATCH: list(given_up), "until": ends}, schema={BATCH: pl.UInt32, "until": pl.Float64})
-    return rows.join(until, on=BATCH, how="inner").select(KEY, FINGERPRINT, "until")
+    late = rows.join(until, on=BATCH, how="inner").select(KEY, ADDRESS, CONTACT, FINGERPRINT, "until")
+    before = pl.Series(ADDRESS, [address_key(contact) for contact in late[CONTACT]], dtype=pl.String)
+    named = pl.concat([late, late.with_columns(before)]).filter(pl.col(ADDRESS) != pl.col(KEY))
+    addresses = named.with_columns((pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)).alias(KEY))
+    columns = KEY, FINGERPRINT, "until"
+    return pl.concat([late.select(columns), addresses.select(columns)])
+
+
+def joined_doubts(doubts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """`doubts_of` several, each key once. An address that requests name with different contents is in doubt for all."""
+    alone = pl.col(FINGERPRINT).n_unique() == 1
+    fingerprint = pl.when(alone).then(pl.col(FINGERPRINT).first()).otherwise(pl.lit(CONTENT_UNKNOWN, pl.UInt64))
+    together = pl.concat([NO_DOUBTS, *doubts])
+    return together.group_by(KEY, maintain_order=True).agg(fingerprint.alias(FINGERPRINT), pl.col("until").max())
 
 
 def still_occupied(plan: FrozenPlan, wave: Wave, journal: Journal, run: str) -> frozenset[str]:

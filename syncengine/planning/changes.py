@@ -13,6 +13,7 @@ from syncengine.duplicates import resolve_duplicates
 from syncengine.frames import (
     ACTIVE,
     ADDRESS,
+    ADDRESS_IN_DOUBT,
     CODE,
     FIELDS,
     FINGERPRINT,
@@ -112,13 +113,18 @@ def depart(gone: pl.DataFrame, op: Op, memory: Memory, out: PlanSink) -> int:
 
 
 def _waiting(changes: pl.DataFrame, doubtful: pl.DataFrame) -> pl.DataFrame:
-    """Contacts with another content than the one that may still arrive late are sent after that."""
+    """Contacts with another content than the one that may still arrive late are sent after that; so is whoever gets an
+    address that a late request names.
+    """
     if doubtful.is_empty():
         return changes
-    doubts = doubtful.select(KEY, pl.col(FINGERPRINT).alias("older"), "until")
-    told = changes.join(doubts, on=KEY, how="left", maintain_order="left")
+    doubts = doubtful.select(pl.col(KEY).alias("named"), pl.col(FINGERPRINT).alias("older"), "until")
     late = pl.when(pl.col("older") != pl.col(FINGERPRINT)).then("until")
-    return told.with_columns(pl.coalesce(late, NOT_BEFORE).alias(NOT_BEFORE)).drop("older", "until")
+    for name in (pl.col(KEY), pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)):
+        told = changes.with_columns(name.alias("named")).join(doubts, on="named", how="left", maintain_order="left")
+        latest = pl.max_horizontal(late, NOT_BEFORE)
+        changes = told.with_columns(latest.alias(NOT_BEFORE)).drop("named", "older", "until")
+    return changes
 
 
 class _Comparer:

@@ -48,6 +48,23 @@ async def test_other_content_waits_until_an_unanswered_request_can_no_longer_arr
     assert anyio.current_time() - began == pytest.approx(waited.seconds, abs=1.5)
 
 
+async def test_who_gets_an_address_that_an_unanswered_request_names_waits_too(
+    trial: Trial, to: MemoryDestination
+) -> None:
+    """The service knows no ids: the late request would be carried out on whoever has the address by then."""
+    trial.key = "id"
+    to.fail_next = [NoAnswer("no complete answer within 30 s")]
+    numbers = pl.int_range(10).cast(pl.String)
+    rows = people(10).drop("city")
+    await run_sync(trial, FrameSource(rows.with_columns(id=pl.lit("a") + numbers)))
+
+    others = rows.with_columns(name=pl.lit("New"), id=pl.lit("b") + numbers)
+    report = (await run_sync(trial, FrameSource(others))).report
+
+    waits = [event.contacts for event in trial.events if isinstance(event, WaitingForLateRequests)]
+    assert (report.confirmed[Op.UPDATE], waits) == (10, [10])
+
+
 @pytest.mark.parametrize("status", [200, 429, 500, 503])
 async def test_nobody_waits_for_a_request_that_was_answered_however_badly(
     trial: Trial, to: MemoryDestination, status: int
