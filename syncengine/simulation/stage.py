@@ -222,10 +222,8 @@ class Stage:
         if ledger is None:
             return []
         with contextlib.closing(ledger):
-            path = StateStore(ledger, self.disk, DEFAULT_LIST, URL).current().path
-        if path is None:
-            return []
-        rows = pl.read_parquet(path, columns=[KEY, EMAIL, NAME, ACTIVE, VARIABLES, FINGERPRINT]).sort(KEY)
+            contacts = StateStore(ledger, self.disk, DEFAULT_LIST, URL).contacts()
+            rows = contacts.select(KEY, EMAIL, NAME, ACTIVE, VARIABLES, FINGERPRINT).sort(KEY).collect()
         return [Known(*row) for row in rows.iter_rows()]
 
     async def look_back(self, company: Company, source: FrameSource) -> None:

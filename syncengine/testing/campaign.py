@@ -34,6 +34,7 @@ SCENARIOS: Final = (
 CONCURRENCY: Final = 8
 CONTACTS_A_BATCH: Final = 100
 REQUESTS_A_CONTACT: Final = 3  #: at most, where one that was in flight is sent again: add, update, add
+_LOOK_EVERY: Final = 0.01  #: seconds
 _PATIENCE: Final = 120.0  #: seconds a process may take
 
 
@@ -73,7 +74,7 @@ def sandbox_process(*words: str) -> Iterator[SandboxProcess]:
         yield SandboxProcess(line.rpartition(" ")[2].strip())
     finally:
         process.terminate()
-        process.wait(10)
+        process.communicate(timeout=_PATIENCE)
 
 
 @dataclass(slots=True)
@@ -88,8 +89,14 @@ class Trial:
     faults: list[str] = field(default_factory=list)
 
 
-def run_trial(sandbox: SandboxProcess, folder: Path, seed: int, *, kills: int, contacts: int = 1_000) -> Trial:
-    """One trial in `folder`, on a list of its own. At most `kills` processes are killed."""
+def run_trial(
+    sandbox: SandboxProcess, folder: Path, seed: int, *, kills: Sequence[int], contacts: int = 1_000
+) -> Trial:
+    """One trial in `folder`, on a list of its own.
+
+    kills   processes that are killed, at most, over the first file, and over the changed one where there is a second
+            number. What was on its way when one died may hold up the changes of the next file for two minutes
+    """
     chance = random.Random(seed)  # noqa: S311  # repeatable
     trial = Trial(seed, chance.choice(SCENARIOS))
     site = _Site(sandbox, folder, f"{seed:024x}", chance)
@@ -97,11 +104,11 @@ def run_trial(sandbox: SandboxProcess, folder: Path, seed: int, *, kills: int, c
     first = _people(contacts)
     site.write(first)
     sandbox.ask(f"lists/{site.list_id}/seed", {"contacts": [_seed(one) for one in chance.sample(list(first), 30)]})
-    for desired, some in ((first, kills - kills // 2), (_changed(first, chance), kills // 2)):
+    for desired, some in zip((first, _changed(first, chance)), kills, strict=False):
         site.write(desired)
         trial.least += len(desired)
         for _ in range(some):
-            trial.kills += site.run_and_kill()
+            trial.kills += site.run_and_kill(2 * (contacts // CONTACTS_A_BATCH) // some)
         trial.faults += site.run_to_the_end()
         trial.faults += site.compare(desired)
     trial.sent = site.sent()
@@ -205,16 +212,18 @@ class _Site:
             stderr=subprocess.PIPE,
         )
 
-    def run_and_kill(self) -> int:
-        """Kill a run after a random number of requests, or a random time; gives 1 if it was alive till then."""
+    def run_and_kill(self, most: int) -> int:
+        """Kill a run after a random number of requests, at `most`, or a random time; gives 1 if it lived till then."""
         before = self.sandbox.ask("stats")["requests"]
-        after = self.chance.choice((0, 0, 1, 1, 2, 3, 5, 8, 13))
+        after = self.chance.choice([number for number in (0, 0, 1, 1, 2, 3, 5, 8, 13) if number <= most])
         process = self.start()
         deadline = time.monotonic() + _PATIENCE
         pause = self.chance.random() * (1.5 if after == 0 else 0.06)
         while after and process.poll() is None and time.monotonic() < deadline:
             if self.sandbox.ask("stats")["requests"] - before >= after:
                 break
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_EVERY)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(pause)
         process.kill()

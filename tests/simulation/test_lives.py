@@ -3,27 +3,46 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from syncengine.simulation import Verdict, simulate
 
-SEEDS = 40  # benchmarks/simulate.py runs as many as there is time for
-SHARE = 40  #: seeds a test, so that the workers of a test run share them out
+SEEDS = 2_000  # about four minutes of one core; benchmarks/simulate.py runs as many as there is time for
+SHARE = 100  #: seeds a test, so that the workers of a test run share them out
+
+#: Seeds that have found something once, whatever it was, and were mended.
+ONCE_BROKEN = {
+    71: "a contact whose rename failed was taken for somebody who had left",
+    132: "somebody was given an address that a request to another contact, still on its way, named",
+    663: "a token that stayed revoked made a run look endless",
+    850: "a contact whose rename failed was taken for somebody who had left, behind a limit of the rate",
+}
 
 
-def told(verdict: Verdict) -> str:
-    seed = verdict.setting.seed
-    return f"seed {seed}: {'; '.join(verdict.broken)}\n  see it again: python benchmarks/simulate.py --seed {seed}"
+def told_if_broken(verdicts: Sequence[Verdict]) -> list[str]:
+    return [
+        f"seed {verdict.setting.seed}: {'; '.join(verdict.broken)}\n"
+        f"  see it again: python benchmarks/simulate.py --seed {verdict.setting.seed}"
+        for verdict in verdicts
+        if not verdict.kept
+    ]
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SHARE))
 def test_nothing_is_lost_and_no_promise_broken_whatever_happens(first: int) -> None:
     verdicts = [simulate(seed) for seed in range(first, first + SHARE)]
 
-    assert [told(verdict) for verdict in verdicts if not verdict.kept] == []
-    assert sum(verdict.tally.confirmed for verdict in verdicts) > SHARE
-    assert sum(verdict.tally.kills for verdict in verdicts) > 0
+    assert told_if_broken(verdicts) == []
+    assert sum(verdict.tally.confirmed for verdict in verdicts) > SHARE * 5
+    assert sum(verdict.tally.kills for verdict in verdicts) > SHARE / 20
+    assert sum(verdict.tally.disturbed for verdict in verdicts) > SHARE
+
+
+@pytest.mark.parametrize("seed", ONCE_BROKEN, ids=lambda seed: f"{seed}: {ONCE_BROKEN[seed]}")
+def test_a_seed_that_found_something_once_is_whole(seed: int) -> None:
+    assert told_if_broken([simulate(seed)]) == []
 
 
 @pytest.mark.parametrize("seed", [4, 26, 135])
