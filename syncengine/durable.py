@@ -16,10 +16,14 @@ PRIVATE_FOLDER = 0o700
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create `folder` and its missing parents as 0700; an existing one keeps its mode."""
+    """Create `folder` and its missing parents as 0700, durably; an existing one keeps its mode."""
+    if folder.is_dir():
+        return
     if not folder.parent.exists():
         make_private_folder(folder.parent)  # `mkdir(parents=True)` gives them the mode of the umask
     folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # a folder that one may write to and not read can't be synced
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

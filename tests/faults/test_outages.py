@@ -1,14 +1,16 @@
 """Whole runs against a service with bad hours, in virtual time: what is lost, late, doubled or slow ends well."""
 
 import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
 import pytest
 
 from syncengine.errors import UnavailableError
+from syncengine.journal import Journal
 from syncengine.model import GRACE, Answer, Op
-from syncengine.ports import Batch
+from syncengine.ports import Batch, Progress
 from syncengine.report import Result
 from syncengine.sandbox.contract import Endpoint
 from syncengine.sandbox.faults import Delay, Drip, Drop, Fault, Hang, Html, LateApply, RawBody, Status, Truncate, When
@@ -313,3 +315,41 @@ async def test_p21_a_run_cancelled_in_the_middle_of_a_request_goes_on(world: "Wo
     assert scope.cancelled_caught
     check(world, ended, 1_000)
     assert world.sent() <= 1_000 + 2 * 8 * 100 * 2
+
+
+class Cancelling(Journal):
+    """Its run is cancelled in the middle of its n-th writing."""
+
+    scope: anyio.CancelScope
+    at = 0
+
+    def record(self, run: str, entries: Sequence[Progress]) -> None:
+        self.at -= 1
+        if self.at == 0:
+            self.scope.cancel()
+        super().record(run, entries)
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+async def test_p21_a_run_cancelled_in_the_middle_of_a_state_write_has_written_it(world: "World", at: int) -> None:
+    world.sandbox.behaviour = world.sandbox.behaviour.changed({"latency": 0.5})
+    journal = Cancelling(world.ledger)
+    journal.at = at
+    with anyio.CancelScope() as journal.scope:
+        await world.run(FrameSource(people(1_000)), journal=journal, in_thread=a_while)
+    sent = world.sent()
+    world.reopen()
+    settled = world.ledger.execute("SELECT count(*) FROM batches WHERE settled_at IS NOT NULL").fetchone()[0]
+
+    ended = await world.run(FrameSource(people(1_000)))
+
+    assert journal.scope.cancelled_caught
+    check(world, ended, 1_000)
+    assert world.sent() - sent <= 2 * (1_000 - 100 * settled)  # what is recorded is not sent again
+
+
+async def a_while(work: Callable[[], Any]) -> Any:
+    """As in a thread: others go on before it is done."""
+    done = work()
+    await anyio.sleep(0.01)
+    return done

@@ -215,6 +215,34 @@ def test_p13_p14_a_state_that_is_none_stops_the_run_before_any_request(site: "Si
         }
 
 
+def without_overriding() -> None:
+    """The modes of files hold for root as well: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH are dropped."""
+    import ctypes
+
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; it fails where there is none to drop
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how root is made to obey modes is Linux's")
+@pytest.mark.parametrize("what", ["the folder", "a folder above that is to hold it"])
+def test_p13_a_state_that_can_not_be_written_stops_the_run_before_any_request(site: "Site", what: str) -> None:
+    if what == "the folder":
+        assert site.run("sync", "--yes").code == 0
+        site.write_source(site.people(300, name="Other"))
+    closed = site.state if what == "the folder" else site.folder
+    requests = len(site.sandbox.log)
+    closed.chmod(0o500)
+    try:
+        ran = site.run("sync", "--yes", preexec_fn=without_overriding)
+    finally:
+        closed.chmod(0o700)
+
+    assert (ran.code, len(site.sandbox.log)) == (8, requests), ran.err
+    assert "Traceback" not in ran.err
+    site.write_source(site.people(300))
+    finish(site, people=300)
+
+
 def test_p15_a_state_of_a_newer_version_is_left_as_it_is(site: "Site") -> None:
     assert site.run("sync", "--yes").code == 0
     database = site.state / "state.sqlite"

@@ -2,7 +2,14 @@
 test_faulty_disk.py and test_outages.py, which need nothing.
 """
 
+import http.client
+import json
+import re
+import sqlite3
+import subprocess
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -150,3 +157,83 @@ def test_p22_a_disk_a_hundred_times_slower_makes_no_request_late(small: "Site") 
     ran = struck(small, Injection(SYNCS, "delay_enter=50000", "1+"), "sync", "--yes", "--json")
 
     assert (ran.code, ran.report["retries"], sent(small)) == (0, 0, PEOPLE), ran.err
+
+
+# Order ----------------------------------------------------------------------------------------------------------------
+
+CALL = re.compile(r'^\d+ +(\w+)\((?:\d+<([^>]*)>|"([^"]*)"(?:, "([^"]*)")?)')
+
+
+def test_p12_whatever_is_renamed_or_made_is_synced_before_and_its_folder_after(small: "Site") -> None:
+    """What a power cut needs of the files beside the database, read off the calls of a run."""
+    trace = small.folder / "trace"
+    watch = ("strace", "-f", "-qq", "-y", "-s", "4096", "-o", str(trace), "-e", f"trace={SYNCS},rename,mkdir")
+    ran = small.run("sync", "--yes", under=watch)
+    calls = [
+        match.groups()
+        for line in trace.read_text().splitlines()
+        if line.endswith("= 0") and (match := CALL.match(line))
+    ]
+
+    assert (ran.code, len(calls) > 40) == (0, True), ran.err
+    state, faults, renames = str(small.state), [], 0
+    synced_at: dict[str, list[int]] = {}
+    for place, (name, held, _, _) in enumerate(calls):
+        if name in SYNCS.split(","):
+            synced_at.setdefault(held or "", []).append(place)
+    for place, (name, _, first, second) in enumerate(calls):
+        target = second or first or ""
+        if name not in {"rename", "mkdir"} or not target.startswith(state):
+            continue
+        renames += name == "rename"
+        if name == "rename" and not any(at < place for at in synced_at.get(first or "", ())):
+            faults.append(f"{target} got its name before its content was synced")
+        if not any(at > place for at in synced_at.get(str(Path(target).parent), ())):
+            faults.append(f"the folder of {target} was not synced after")
+    assert renames > 5
+    assert faults == []
+
+
+# The receiver of webhooks ---------------------------------------------------------------------------------------------
+
+
+def receiver(site: "Site") -> tuple["subprocess.Popen[str]", str]:
+    """It, and the address it takes events at."""
+    process = site.start("webhooks", "serve", "--port", "0")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://[\d.:]+/\S+", line):
+            return process, found[0]
+    raise AssertionError(process.communicate())
+
+
+def test_w6_an_event_whose_answer_dies_with_the_process_is_there_once(small: "Site") -> None:
+    process, url = receiver(small)
+    words = Injection("sendto", "signal=KILL", 1).command()
+    attached = subprocess.Popen(
+        [*(word for word in words if word != "-qq"), "-p", str(process.pid)], stderr=subprocess.PIPE, text=True
+    )
+    assert attached.stderr is not None
+    assert "attached" in attached.stderr.readline()
+    event = {"event": "unsubscribed", "email": "person7@example.com", "datetime": 1_700_000_000, "contactId": "c1"}
+    body = json.dumps({**event, "emailListId": small.on_list.id}).encode()
+
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        post(url, body)
+    process.communicate(timeout=30)
+    attached.communicate(timeout=30)
+    again, url = receiver(small)
+    status = post(url, body)
+    again.terminate()
+    again.communicate(timeout=60)
+
+    assert status == 200
+    with closing(sqlite3.connect(next(small.state.rglob("inbox.sqlite")))) as inbox:
+        assert inbox.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def post(url: str, body: bytes) -> int:
+    parts = urlsplit(url)
+    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)) as connection:
+        connection.request("POST", parts.path, body, {"content-type": "application/json"})
+        return connection.getresponse().status

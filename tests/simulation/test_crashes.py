@@ -22,7 +22,7 @@ def test_there_are_six_runs_and_each_is_another() -> None:
 
 
 @pytest.mark.parametrize("reference", REFERENCES, ids=lambda reference: reference.name)
-def test_a_run_that_dies_anywhere_is_brought_to_its_end_by_the_next(reference: Reference) -> None:
+def test_p02_a_run_that_dies_anywhere_is_brought_to_its_end_by_the_next(reference: Reference) -> None:
     crashes = crash_everywhere(reference)
 
     assert crashes.broken == []
