@@ -39,7 +39,7 @@ from syncengine.mailing.order import Planned
 from syncengine.mailing.record import Intended, Mailed, MailRecord, Note, Released, Settled
 from syncengine.stopping import StopSwitch
 
-AHEAD: Final = 0.1  #: seconds of the rate that are noted before their turn: longer than a commit takes
+AHEAD: Final = 0.2  #: seconds of the rate that are noted before their turn: two commits of a slow disk
 DOUBTS_IN_A_ROW: Final = 5  #: unknown outcomes without a usable answer between them that stop a mailing
 
 # They are about the template or its list, whoever the contact is (smartsender.md §1.4).

@@ -107,7 +107,7 @@ async def test_notes_of_many_are_committed_together(disk: Disk) -> None:
 
 
 async def test_a_mail_leaves_only_when_it_is_noted_and_few_are_noted_before_their_turn(disk: Disk) -> None:
-    """Only one is noted ahead at 10 a second: whoever is noted when the program dies is unknown."""
+    """Only one is noted ahead at 5 a second: whoever is noted when the program dies is unknown."""
     at_the_pacer, turn = anyio.Event(), anyio.Event()
 
     class Busy(Service):
@@ -119,7 +119,7 @@ async def test_a_mail_leaves_only_when_it_is_noted_and_few_are_noted_before_thei
 
     planned = crowd(disk, 8)
     async with anyio.create_task_group() as group:
-        group.start_soon(postman(planned, Busy(), disk, StopSwitch(), rate=10).deliver, 8)
+        group.start_soon(postman(planned, Busy(), disk, StopSwitch(), rate=5).deliver, 8)
         await at_the_pacer.wait()
         await anyio.wait_all_tasks_blocked()
         noted = outcomes(disk)
