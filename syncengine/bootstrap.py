@@ -232,7 +232,7 @@ def sync_jobs(
     given   carry out exactly the plan in this folder
     """
     workshop.token()  # a missing token is told before anything else is done
-    _refuse_no_list(jobs, workshop.loaded.path.name)
+    refuse_no_list(jobs, workshop.loaded.path.name)
     until = _moment(workshop.overrides.until)
     with open_session(workshop, wait_lock=wait_lock) as session:
         return anyio.run(
@@ -241,7 +241,7 @@ def sync_jobs(
         )
 
 
-def _refuse_no_list(jobs: Sequence[Job], config: str) -> None:
+def refuse_no_list(jobs: Sequence[Job], config: str) -> None:
     """Raises ConfigError for a job whose list is still to be filled in."""
     job = next((job for job in jobs if job.list_id == LIST_TO_FILL_IN), None)
     if job is not None:

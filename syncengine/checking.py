@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 import polars as pl
 
-from syncengine.bootstrap import Session, Workshop, destination_of, open_session
+from syncengine.bootstrap import Session, Workshop, destination_of, open_session, refuse_no_list
 from syncengine.config.model import Job
 from syncengine.errors import SyncEngineError
 from syncengine.frames import EMAIL
@@ -60,6 +60,7 @@ def _job(session: Session, job: Job) -> Iterator[Finding]:
 
 
 def _list(session: Session, job: Job) -> str:
+    refuse_no_list([job], session.workshop.loaded.path.name)
     state = session.state(job).current()
     return f"{state.contacts:,} contacts known" if state.generation else "nothing known yet: the first sync sends all"
 

@@ -17,6 +17,7 @@ from syncengine.errors import LockError
 
 LOCK_FILE: Final = "lock"
 OWNER_FILE: Final = "lock.owner"
+_GLANCE: Final = 0.2  #: seconds; `at_work` holds the lock for a moment to see whether anybody does
 
 
 @contextlib.contextmanager
@@ -25,7 +26,7 @@ def locked(folder: Path, *, wait: float = 0.0, doing: str = "sync") -> Iterator[
     make_private_folder(folder)
     lock = FileLock(folder / LOCK_FILE, mode=PRIVATE_FILE)
     try:
-        lock.acquire(timeout=wait, poll_interval=0.1)
+        lock.acquire(timeout=max(wait, _GLANCE), poll_interval=0.05)
     except Timeout:
         raise _held_by_another(folder) from None
     owner = folder / OWNER_FILE
@@ -39,7 +40,10 @@ def locked(folder: Path, *, wait: float = 0.0, doing: str = "sync") -> Iterator[
 
 
 def at_work(folder: Path) -> int | None:
-    """The process that runs a sync on the state in `folder`, as far as its note tells and it still lives here."""
+    """The process that runs a sync on the state in `folder`, by its note; None if nobody holds the lock.
+
+    The note alone would do for as long as some process has that number: in a container, after a kill, for ever.
+    """
     try:
         owner = json.loads((folder / OWNER_FILE).read_text())
         if owner["doing"] not in {"sync", "retry"}:
@@ -47,11 +51,21 @@ def at_work(folder: Path) -> int | None:
         pid = int(owner["pid"])
         if owner["host"] == socket.gethostname():
             os.kill(pid, 0)
+            if not _is_held(folder):
+                return None
     except PermissionError:
         return pid  # it lives, and is another user's
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return pid
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        with FileLock(folder / LOCK_FILE, mode=PRIVATE_FILE, blocking=False):
+            return False
+    except Timeout:
+        return True
 
 
 def _myself(doing: str) -> dict[str, object]:

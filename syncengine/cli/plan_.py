@@ -10,6 +10,7 @@ from syncengine.cli._exit import SCHEMA_VERSION, as_document, exit_code, gravest
 from syncengine.cli._options import config_option, json_option, load
 from syncengine.cli._render import answer, plan_lines, plan_sentence, say
 from syncengine.errors import StateError, SyncEngineError
+from syncengine.model import LIST_TO_FILL_IN
 
 if TYPE_CHECKING:
     from syncengine.bootstrap import Workshop
@@ -90,6 +91,16 @@ def _show(view: dict[str, object], out: str | None) -> None:
         answer(line)
     answer()
     answer(plan_sentence(view["planned"], len(view["variables"])))  # type: ignore[arg-type]  # as `view_plan` gives them
-    again = f" --plan {out}" if out else ""
-    say(f"Nothing was sent. Do it:  syncengine sync {view['job']}{again}")
+    say(f"Nothing was sent.{_next(view, out)}")
     say()
+
+
+def _next(view: dict[str, object], out: str | None) -> str:
+    """What to type next, if there is anything to do."""
+    if not any(view["planned"].values()) and not view["variables"]:  # type: ignore[attr-defined]  # see above
+        return ""
+    again = f" --plan {out}" if out else ""
+    command = f"  syncengine sync {view['job']}{again}"
+    if view["list"] == LIST_TO_FILL_IN:
+        return f" Fill in `list`, the id in the address of the list's page in SmartSender. Then:{command}"
+    return f" Do it:{command}"

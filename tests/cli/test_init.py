@@ -89,6 +89,9 @@ def test_a_list_that_is_still_to_be_filled_in_gets_nothing(project: "Project", m
     assert answer.code == 2
     assert "PUT-THE-LIST-ID-HERE" in answer.err
     assert "nothing was sent" in answer.err
+    checked = project.run("check")
+    assert (checked.code, "no list yet" in checked.out) == (2, True)
+    assert "Fill in `list`" in project.run("plan").err
 
 
 def test_opt_outs_of_the_file_reach_who_is_on_the_list_in_the_next_night(project: "Project") -> None:

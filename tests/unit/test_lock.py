@@ -107,7 +107,7 @@ def test_a_folder_that_is_not_there_is_made_private(tmp_path: Path) -> None:
         assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
 
 
-def test_who_is_at_work_is_seen_without_touching_the_lock(tmp_path: Path) -> None:
+def test_who_is_at_work_is_seen_from_beside_it(tmp_path: Path) -> None:
     assert at_work(tmp_path) is None
     with locked(tmp_path, doing="plan"):
         assert at_work(tmp_path) is None
@@ -115,6 +115,15 @@ def test_who_is_at_work_is_seen_without_touching_the_lock(tmp_path: Path) -> Non
         assert at_work(tmp_path) == os.getpid()
     with holder(tmp_path) as other:
         assert at_work(tmp_path) == other.pid
+
+
+def test_a_note_left_behind_says_nothing_though_its_number_is_another_process_now(tmp_path: Path) -> None:
+    with locked(tmp_path, doing="sync"):
+        note = (tmp_path / OWNER_FILE).read_text()
+    (tmp_path / OWNER_FILE).write_text(note)
+
+    assert json.loads(note)["pid"] == os.getpid(), "a process that lives"
+    assert at_work(tmp_path) is None
 
 
 @pytest.mark.parametrize("change", [{"pid": 2**22 + 1}, {"pid": "x"}, {"doing": "check"}, {"host": None, "pid": None}])
