@@ -8,6 +8,7 @@ are shared with the batches beside it, as ever. Also counted: rows of the databa
 """
 
 import contextlib
+import importlib.util
 import json
 import shutil
 import sys
@@ -137,7 +138,8 @@ def main() -> None:
     parser.add_argument("--ledger", type=Path)
     given = parser.parse_args()
     if given.plan:
-        print(json.dumps(anyio.run(send, given.plan, given.url, given.ledger)))
+        quick = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}  # as the engine does
+        print(json.dumps(anyio.run(send, given.plan, given.url, given.ledger, backend_options=quick)))
         return
     plan = frozen_plan(given.data, given.rows)
     runs = in_turns(given.rounds, *(partial(sender, given.data, plan, journal=journal) for journal in (True, False)))
