@@ -45,9 +45,10 @@ def main() -> None:
         shutil.rmtree(engine.folder)
     told_runs = " · ".join(f"{name}: {run['used']:.1%}" for name, run in runs.items())
     over = {name: run["busiest_second"] for name, run in runs.items() if run["busiest_second"] > float(name[:-2])}
+    too_many = ", ".join(f"{count:.0f} at {name}" for name, count in over.items())
     conclude(
         "pace",
-        f"{told_runs}; {f'over it in a second: {over}' if over else 'never above it in any second'}",
+        f"{told_runs}; {f'more in a second: {too_many}' if over else 'never above it in any second'}",
         {"runs": runs},
         met=not over and all(run["used"] >= USED and run["confirmed"] == run["contacts"] for run in runs.values()),
         keep=given.keep,

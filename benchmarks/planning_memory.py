@@ -44,12 +44,15 @@ def main() -> None:
     costs = {rows: plans(given.data, rows) for rows in (small, large)}
     most = {rows: max(cost.private for cost in kinds.values()) for rows, kinds in costs.items()}
     growth = most[large] / most[small]
+    kinds = ", ".join(
+        f"{kind} {costs[small][kind].private:.0f} and {costs[large][kind].private:.0f}" for kind in costs[small]
+    )
     conclude(
         "planning_memory",
-        f"{most[small]:.0f} MB at {small:,} rows, {growth:.2f} × that at {large:,}",
+        f"MB at {small / 1e6:g} M and {large / 1e6:g} M rows: {kinds}",
         {
             "private_growth": round(growth, 3),
-            "plans": {str(rows): {name: cost.told() for name, cost in kinds.items()} for rows, kinds in costs.items()},
+            "plans": {str(rows): {name: cost.told() for name, cost in each.items()} for rows, each in costs.items()},
         },
         met=most[small] <= MOST and growth <= GROWTH,
         keep=given.keep,

@@ -52,7 +52,8 @@ def measured_on(results: list[dict[str, Any]]) -> list[str]:
         days = sorted({found["date"][:10] for found in results if _place(found) == place})
         loads = sorted(found["load"] for found in results if _place(found) == place)
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-        busy = f"load {loads[0]:g} to {loads[-1]:g} when a script ended"
+        load = f"{loads[0]:g}" if loads[0] == loads[-1] else f"{loads[0]:g} to {loads[-1]:g}"
+        busy = f"load {load} when a script ended"
         sentences.append(f"Measured {when} on {place}; {busy}.")
     return sentences
 
