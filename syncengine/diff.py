@@ -105,9 +105,7 @@ def diff(
         pl.col(VARIABLES).alias("known_variables"),
         pl.col(FINGERPRINT).alias(KNOWN_FINGERPRINT),
     )
-    paired = desired.join(known, on=KEY, how="left", maintain_order="left").with_columns(
-        pl.col("known_email").is_not_null().alias(KNOWN)
-    )
+    paired = _paired(desired, known)
     rules = tuple(sorted(variables, key=lambda rule: rule.name))
     paired = _lowered(paired, _ratcheted(consent, off), rules).with_columns(
         pl.col(NAME if named else "known_name").alias(NAME)
@@ -117,6 +115,16 @@ def diff(
     strangers = paired.filter(~pl.col(KNOWN))
     acquainted = paired.filter(pl.col(KNOWN))
     return _in_order(pl.concat([_additions(strangers, rules), _differences(acquainted, rules)]))
+
+
+def _paired(desired: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """`desired` with what is known of each, and `known`: whether anything is. A first load is not moved for this."""
+    if known.is_empty():
+        nothing = [pl.lit(None, dtype).alias(name) for name, dtype in known.schema.items() if name != KEY]
+        return desired.with_columns(*nothing, pl.lit(value=False).alias(KNOWN))
+    return desired.join(known, on=KEY, how="left", maintain_order="left").with_columns(
+        pl.col("known_email").is_not_null().alias(KNOWN)
+    )
 
 
 def _in_order(changes: pl.DataFrame) -> pl.DataFrame:

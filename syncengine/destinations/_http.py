@@ -188,10 +188,14 @@ class Door:
         content = await _read_capped(response, self._max_body)
         if content is None:
             return NoAnswer(f"{ANSWER_TOO_LARGE} {self._max_body // 1024**2} MiB", status=response.status_code)
-        wait = _retry_after(response.headers.get("retry-after"), _date(response.headers.get("date")) or self._now())
+        wait = self._wait_asked(response.headers)
         for secret in self._secrets:
             content = scrub_bytes(content, secret)
         return Reply(response.status_code, content, wait)
+
+    def _wait_asked(self, headers: httpx.Headers) -> float | None:
+        after = headers.get("retry-after")
+        return None if after is None else _retry_after(after, _date(headers.get("date")) or self._now())
 
     def _request(self, method: str, path: str, body: str | None) -> httpx.Request:
         url = self._urls.get(path) or httpx.URL(self._base_url + path)
@@ -242,14 +246,12 @@ def inflater(encoding: str) -> "zlib._Decompress | None":
             raise httpx.DecodingError(f"content-encoding {other!r} was not asked for")
 
 
-def _retry_after(value: str | None, now: datetime) -> float | None:
+def _retry_after(value: str, now: datetime) -> float | None:
     """Seconds the service asks us to wait, within 0 and `MAX_RETRY_AFTER`; None if it asks nothing we can read.
 
     Seconds or an HTTP date (RFC 9110 §10.2.3). A date is measured against the answer's own `Date`: our clock may
     be wrong.
     """
-    if value is None:
-        return None
     text = value.strip()
     if re.fullmatch(r"\d{1,20}(\.\d+)?", text):
         return min(float(text), MAX_RETRY_AFTER)

@@ -196,7 +196,8 @@ class _Comparer:
 
     def contradicted(self, rows: pl.DataFrame) -> pl.DataFrame:
         doubts = self.found.contradicted
-        return rows.join(doubts, on=[KEY_HASH, KEY], how="semi", maintain_order="left").with_columns(
+        told = rows.clear() if doubts.is_empty() else rows  # a semi join would look at every key
+        return told.join(doubts, on=[KEY_HASH, KEY], how="semi", maintain_order="left").with_columns(
             pl.lit("duplicate").alias(CODE),
             pl.lit("another row of this contact is held for its consent; the two contradict each other").alias(REASON),
         )
@@ -204,7 +205,7 @@ class _Comparer:
     def refused_before(self, changes: pl.DataFrame) -> pl.DataFrame:
         """What would be sent, and was refused with this very content; or with any, where content is not the point."""
         refusals = self.memory.refusals.rename({FINGERPRINT: "refused"})
-        would_be_sent = changes.filter(pl.col(OP) != SAME)
+        would_be_sent = changes.clear() if refusals.is_empty() else changes.filter(pl.col(OP) != SAME)
         told = would_be_sent.join(refusals, on=KEY, how="inner", maintain_order="left")
         return told.filter(pl.col("any_content") | (pl.col("refused") == pl.col(FINGERPRINT))).with_columns(
             pl.col("refused_as").alias(CODE), pl.col("refused_with").alias(REASON)
@@ -265,7 +266,7 @@ class _Comparer:
 
     def give_settled(self, changes: pl.DataFrame) -> None:
         same = changes.filter(pl.col(OP) == SAME)
-        differing = changes.filter(pl.col(OP) != SAME)
+        differing = changes if same.is_empty() else changes.filter(pl.col(OP) != SAME)
         self.result.same += same.height
         rekeyed = same.filter(pl.col(REPLACES).is_not_null())
         if not rekeyed.is_empty():

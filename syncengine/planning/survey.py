@@ -139,6 +139,7 @@ class _Surveyor:
         self.first_ordinal = marks(snapshot.size, np.uint32, scratch / "first.marks")
         self.first_rows_to_widen: list[npt.NDArray[np.uint32]] = []
         self.memory: RowMemory | None = None
+        self.no_rows: pl.DataFrame | None = None  #: what `read` gives for none
         nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})
         objections = Objections() if mapping.key is not None else None
         self.result = Survey(np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64), nobody, objections)
@@ -197,9 +198,14 @@ class _Surveyor:
         several: bool,
     ) -> pl.DataFrame:
         """`rows` of a chunk, normalised."""
+        if rows.is_empty() and self.no_rows is not None:
+            return self.no_rows  # the plan of it costs 10 ms, twice a chunk: a fifth of a night without a change
         shown = (*columns, SOURCE_FILE) if several else columns
         raw = _raw(rows, chunk.file, shown, 0, several=several).with_columns(pl.Series(ORDINAL, ordinals))
-        return normalise(raw.lazy(), self.mapping, columns=shown, plain=chunk.plain).collect()
+        read = normalise(raw.lazy(), self.mapping, columns=shown, plain=chunk.plain).collect()
+        if self.no_rows is None:
+            self.no_rows = read.clear()
+        return read
 
     def take(self, chunk: Chunk, columns: tuple[str, ...], *, several: bool) -> None:
         if chunk.recalled is not None:
