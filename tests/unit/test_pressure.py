@@ -254,7 +254,7 @@ async def test_a_hidden_limit_is_found_within_thirty_seconds_and_few_are_refused
 
 
 @given(knee=st.integers(3, 16), ceiling=st.integers(17, 64), seconds=st.floats(0.03, 0.1), seed=st.integers(0, 10_000))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, derandomize=True)
 def test_whatever_the_link_its_limit_is_found(knee: int, ceiling: int, seconds: float, seed: int) -> None:
     link = Link(knee, seconds=seconds, chance=random.Random(seed))
 
