@@ -65,6 +65,8 @@ async def fails_in_words(world: "World") -> bool:
 async def goes_on(world: "World", told: str) -> None:
     """The next process, on a disk that is well again."""
     world.ledger = open_ledger(world.folder)
+    intended = world.ledger.execute("SELECT count(*) FROM batches").fetchone()[0]
+    assert world.sent() <= 100 * intended, f"{told}: sent without a durable word about it"
     ended = await world.run(FrameSource(people(PEOPLE)))
     assert (ended.problem, ended.report.pending, len(world.on_list.contacts)) == (None, 0, PEOPLE), told
     assert world.sent() <= PEOPLE + 2 * 100, told  # one batch: to be added again, and since they exist, updated
