@@ -195,6 +195,8 @@ class FrameSnapshot:
             self._expected = (hashes, self._rows_of(hashes).collect())
 
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
+        if not self.size:
+            return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
         if self._expected is None:
             return self._rows_of(key_hashes).collect()
         known = key_hashes[self.recognise(key_hashes, np.zeros_like(key_hashes)).positions != UNKNOWN]
@@ -236,7 +238,10 @@ class FrameSnapshot:
 
     def _rows_of(self, key_hashes: Hashes) -> pl.LazyFrame:
         wanted = np.unique(key_hashes)
-        parts = [_fetch(self._base, wanted[~_among(wanted, self._newer.hashes) & _among(wanted, self._hashes)])]
+        in_base = wanted[~_among(wanted, self._newer.hashes) & _among(wanted, self._hashes)]
+        if not self._files:
+            return _fetch(self._base, in_base)
+        parts = [_fetch(self._base, in_base)]
         for number, file in enumerate(self._files):
             own = self._own(number)
             parts.append(_fetch(file, own[_among(own, wanted)]))
