@@ -1,0 +1,219 @@
+"""Jobs carried out one after the other, with their logs, until they are done or somebody says stop."""
+
+import contextlib
+import functools
+import importlib.util
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+import anyio.to_thread
+import polars as pl
+
+from syncengine.bootstrap.logs import RunLogs
+from syncengine.bootstrap.planned import view_of
+from syncengine.bootstrap.session import Session, open_session
+from syncengine.bootstrap.wiring import destination_of, in_thread, terms_of
+from syncengine.bootstrap.workshop import Workshop, new_run_id, refuse_no_list
+from syncengine.config.model import Job
+from syncengine.errors import (
+    ConfigError,
+    InterruptedRunError,
+    RefusedError,
+    StateError,
+    SyncEngineError,
+    UnavailableError,
+)
+from syncengine.events import Event
+from syncengine.ledger import BACKUP, back_up
+from syncengine.report import Report, Result
+from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
+from syncengine.sync import Ended, Pace, Parts, sync
+
+
+class Screen(Protocol):
+    """Who looks on while jobs run."""
+
+    def approve(self, view: Mapping[str, Any]) -> bool:
+        """Whether the plan in `view` (see `plan_view`) may be carried out."""
+        ...
+
+    def observe(self, event: Event) -> None: ...
+
+    def ended(self, end: "JobEnd") -> None:
+        """A job is over."""
+        ...
+
+    def stopping(self, reason: str) -> None:
+        """A stop was requested; what is in flight is being finished."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended: its report where it got that far, and the error to tell where there is one."""
+
+    job: str
+    report: Report | None
+    problem: SyncEngineError | None
+
+
+def sync_jobs(
+    workshop: Workshop,
+    jobs: Sequence[Job],
+    screen: Screen,
+    *,
+    wait_lock: float = 0.0,
+    fresh: bool = False,
+    given: Path | None = None,
+) -> list[JobEnd]:
+    """Run jobs one after the other. Raises LockError and StateError; what ends a single job is in its `JobEnd`.
+
+    fresh   drop the plans of unfinished runs first
+    given   carry out exactly the plan in this folder
+    """
+    workshop.token()  # a missing token is told before anything else is done
+    refuse_no_list(jobs, workshop.loaded.path.name)
+    until = _moment(workshop.overrides.until)
+    with open_session(workshop, wait_lock=wait_lock) as session:
+        return anyio.run(
+            functools.partial(_run_jobs, session, jobs, screen, until=until, fresh=fresh, given=given),
+            backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None},  # the extra [speed]
+        )
+
+
+async def _run_jobs(
+    session: Session,
+    jobs: Sequence[Job],
+    screen: Screen,
+    *,
+    until: datetime | None,
+    fresh: bool,
+    given: Path | None,
+) -> list[JobEnd]:
+    ends = []
+    stop = StopSwitch()
+    async with stopped_by_signals(stop, on_stop=screen.stopping), _stopped_by_clock(until, stop):
+        for job in jobs:
+            try:
+                ended = await sync_job(session, job, screen, stop, fresh=fresh, given=given)
+                problem = ended.problem or _interruption(stop, ended)
+                end = JobEnd(job.name, ended.report, problem)
+                if problem is None:
+                    back_up(session.connection, session.workshop.state_folder / BACKUP)
+            except SyncEngineError as error:
+                end = JobEnd(job.name, None, error)
+            except (OSError, pl.exceptions.ComputeError) as error:
+                end = JobEnd(job.name, None, _trouble_with_the_disk(session.workshop.state_folder, error))
+            screen.ended(end)
+            ends.append(end)
+            if stop.requested or _is_everybodys(end.problem):
+                break
+            stop.next_run()
+    return ends
+
+
+def _is_everybodys(problem: SyncEngineError | None) -> bool:
+    """Whether the jobs that follow would meet the same: a list of the wrong id is one job's own."""
+    if isinstance(problem, RefusedError):
+        return problem.code != "list-refused"
+    return isinstance(problem, StateError)
+
+
+def _trouble_with_the_disk(folder: Path, error: Exception) -> StateError:
+    """The error to tell where a file of the run can't be written or read. Raises what is none: a bug of ours."""
+    if not isinstance(error, OSError) and "(os error " not in str(error):  # so polars says it
+        raise error
+    return StateError(
+        f"{folder}: a file of the run can't be written or read",
+        why=str(error),
+        fix="make room on the disk, and run the same command again: it goes on where this run stopped",
+        code="state-write",
+        sent="what was confirmed before this is recorded; what was in flight is sent again",
+    )
+
+
+@contextlib.asynccontextmanager
+async def _stopped_by_clock(until: datetime | None, stop: StopSwitch) -> AsyncIterator[None]:
+    """Within the block a stop is requested at `until`, if there is one."""
+    async with anyio.create_task_group() as group:
+        if until is not None:
+            group.start_soon(stop_at, stop, until, _local_now)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()
+
+
+def _moment(until: str | None) -> datetime | None:
+    """The next time it is `until` ("HH:MM"). Raises ConfigError for no time of day."""
+    try:
+        return None if until is None else next_time(until, _local_now())
+    except ValueError as error:
+        raise ConfigError(str(error), fix="--until 06:00", code="until") from error
+
+
+def _local_now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _interruption(stop: StopSwitch, ended: Ended) -> SyncEngineError | None:
+    """The error that tells how to go on with a run that was stopped."""
+    report = ended.report
+    if report.result is not Result.INTERRUPTED:
+        return None
+    fix = f"go on with: syncengine sync {report.job}"
+    sent = f"{sum(report.confirmed.values()):,} contacts are confirmed and recorded, {report.pending:,} are pending"
+    if stop.signal_number is None:
+        return UnavailableError(
+            f"stopped: {stop.reason or 'the requests allowed for this run are spent'}",
+            fix=fix,
+            code="budget-spent",
+            sent=sent,
+        )
+    return InterruptedRunError(f"stopped by {stop.reason}", signal_number=stop.signal_number, fix=fix, sent=sent)
+
+
+async def sync_job(
+    session: Session, job: Job, screen: Screen, stop: StopSwitch, *, fresh: bool = False, given: Path | None = None
+) -> Ended:
+    """One run of one job, with its log. Raises as `sync.sync` does."""
+    workshop = session.workshop
+    account, overrides = workshop.loaded.config.account, workshop.overrides
+    token = workshop.token()
+    destination = destination_of(workshop, job)
+    logs = RunLogs(session, job, token)
+
+    def observe(event: Event) -> None:
+        logs(event)
+        screen.observe(event)
+
+    parts = Parts(
+        terms_of(job, overrides),
+        overrides.fail_on or job.guard.fail_on,
+        lambda: session.understand(job),
+        session.state(job),
+        session.journal,
+        destination,
+        session.runs,
+        Pace(overrides.concurrency or account.concurrency, account.max_outage, overrides.max_requests),
+        stop,
+        in_thread,
+        lambda: datetime.now(UTC),
+        new_run_id,
+        lambda prepared: logs.begin(prepared) and screen.approve(view_of(session, job, prepared)),
+        observe,
+        service=account.url,
+        listening=session.listening(job.list_id),
+    )
+    try:
+        ended = await sync(parts, fresh=fresh, given=given)
+        logs.end(ended)
+    finally:
+        logs.close()
+        with anyio.CancelScope(shield=True):
+            await destination.aclose()
+    return ended

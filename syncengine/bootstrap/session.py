@@ -1,0 +1,90 @@
+"""A state directory held by this process, and the parts that are made over it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncengine.anchor import Ledger
+from syncengine.bootstrap.workshop import Workshop
+from syncengine.config.model import Job
+from syncengine.errors import (
+    ConfigError,
+    StateError,
+)
+from syncengine.journal import Journal
+from syncengine.ledger import open_ledger
+from syncengine.lock import locked
+from syncengine.news import InboxNews
+from syncengine.opening import preset_of, source_of
+from syncengine.prepare import Understood
+from syncengine.state import ConsentBook, StateStore
+from syncengine.understanding import understand
+from syncengine.uptake import Listening
+from syncengine.webhooks.folder import hook_folder
+
+
+@dataclass(slots=True)
+class Session:
+    """The state directory, locked and open for writing."""
+
+    workshop: Workshop
+    connection: Ledger
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.connection)
+
+    @property
+    def runs(self) -> Path:
+        return self.workshop.state_folder / "runs"
+
+    def state(self, job: Job) -> StateStore:
+        """What is known of the job's list."""
+        account = self.workshop.loaded.config.account
+        return StateStore(self.connection, self.workshop.state_folder, job.list_id, account.url)
+
+    def listening(self, list_id: str) -> Listening:
+        """Who left the list, as far as webhooks told."""
+        desk = InboxNews(hook_folder(self.workshop.state_folder), list_id)
+        return Listening(desk, ConsentBook(self.connection, list_id))
+
+    def understand(self, job: Job) -> Understood:
+        """The job's source and what its columns mean; the names it chooses are kept."""
+        state = self.state(job)
+        preset = preset_of(job, self.workshop.loaded.folder)
+        source = source_of(job, self.workshop.loaded.folder, preset)
+        names, variables = state.names(job.name), state.variables()
+        understood, names = understand(job, source, names=names, variables=variables, preset=preset)
+        state.remember_names(job.name, names)
+        return understood
+
+
+def _refuse_odd_path(folder: Path) -> None:
+    """Raises ConfigError for a path that is no text: polars can't write there."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            "the state can't be kept in a folder whose name is not UTF-8",
+            why=str(folder).encode("utf-8", "backslashreplace").decode(),
+            fix='rename it, or name another: [state] path = "/var/lib/syncengine"',
+            code="state-path",
+        ) from error
+
+
+@contextlib.contextmanager
+def open_session(workshop: Workshop, *, wait_lock: float = 0.0, doing: str = "sync") -> Iterator[Session]:
+    """Lock the state directory and open it. Raises LockError, StateError."""
+    folder = workshop.state_folder
+    _refuse_odd_path(folder)
+    try:
+        with locked(folder, wait=wait_lock, doing=doing), contextlib.closing(open_ledger(folder)) as connection:
+            yield Session(workshop, connection)
+    except (OSError, sqlite3.Error) as error:
+        raise StateError(
+            f"{folder}: the state can't be written",
+            why=str(error),
+            fix="make the folder writable, or name another: [state] path",
+        ) from error
