@@ -72,7 +72,8 @@ def _after_counted(
 def _find_by_counts(case: Case, rest: Group, failed: int, suspect: int, blame: Blame, call: Call) -> Steps:
     """The names of an answer count for nothing, and its numbers stand. `suspect` was asked about alone meanwhile."""
     verdict = case.verdicts.get(suspect)
-    if verdict is not None and verdict.outcome is Outcome.UNRESOLVED:
+    may_be_done = suspect in case.to_update  # renamed the first time, and not found alone for that reason
+    if may_be_done or (verdict is not None and verdict.outcome is Outcome.UNRESOLVED):
         yield from isolate(case, rest, blame, lambda part: update(case, part, call))
     else:
         yield from _find(case, rest, failed - (suspect not in case.present), blame.unnamed, call)

@@ -268,6 +268,25 @@ def test_an_error_that_names_the_wrong_contact_of_the_batch_is_seen_through() ->
     assert present == set(range(10))
 
 
+def test_a_rename_that_was_done_and_blamed_does_not_clear_the_one_that_was_not() -> None:
+    """0 could not be renamed, 1 was; 1 is blamed, and alone it is not found, under a name that is nobody's."""
+    renamed: set[int] = set()
+
+    def service(ask: Ask) -> Answer:
+        if ask.call is Call.UPDATE:
+            return Accepted() if renamed.issuperset(ask.positions) else Partial(0, ("Something went wrong",))
+        failed = [position for position in ask.positions if position == 0 or position in renamed]
+        renamed.update(set(ask.positions) - {0})
+        blamed = exists(1) if len(ask.positions) > 1 else missing(99)
+        return Partial(len(ask.positions) - len(failed), (blamed,) * len(failed))
+
+    terms = Terms(Op.RENAME, known=True, may_add=True, names=Names.UNPROVEN)
+    settled, _ = carry_out(2, terms, service)
+
+    assert [settled.verdicts[0].outcome] == [verdict.outcome for verdict in settled.verdicts.values()]
+    assert settled.verdicts[0].outcome is not Outcome.CONFIRMED
+
+
 def test_a_contact_said_to_exist_and_not_to_exist_is_left_unresolved() -> None:
     def service(ask: Ask) -> Answer:
         if ask.call is Call.ADD:
