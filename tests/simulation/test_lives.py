@@ -17,6 +17,7 @@ ONCE_BROKEN = {
     71: "a contact whose rename failed was taken for somebody who had left",
     132: "somebody was given an address that a request to another contact, still on its way, named",
     663: "a token that stayed revoked made a run look endless",
+    1306: "a rename that was done and blamed by mistake cleared the one that had failed",
     850: "a contact whose rename failed was taken for somebody who had left, behind a limit of the rate",
 }
 
