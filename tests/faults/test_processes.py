@@ -8,7 +8,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +148,9 @@ def test_p08_n29_a_run_that_was_stopped_by_the_shell_goes_on_when_it_is_continue
 
 
 def test_p16_a_second_run_is_told_whose_turn_it_is_and_sends_nothing_while_others_may_look(site: "Site") -> None:
-    slow(site, rate=2)
+    slow(site, people=40_000, rate=2)  # minutes: it is still at work when the others are done, however busy the machine
     process = under_way(site)
-    began = time.monotonic()
     second = site.run("sync", "--yes", env=site.env(SMARTSENDER_TOKEN="sandbox-token"))
-    took = time.monotonic() - began
     status, errors = site.run("status", "--json"), site.run("errors", "--json")
     alive = process.poll() is None
     process.kill()
@@ -161,7 +158,6 @@ def test_p16_a_second_run_is_told_whose_turn_it_is_and_sends_nothing_while_other
 
     assert alive
     assert second.code == 6
-    assert took < 10.0  # its start included, on a busy machine
     assert f"pid {process.pid} on {socket.gethostname()}, since 20" in second.err
     assert {one.token for one in site.sandbox.log} == {site.sandbox.log[0].token}
     assert (status.code, errors.code) == (0, 0)
