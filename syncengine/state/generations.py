@@ -92,8 +92,8 @@ def write_next(now: Generation, changes: Changes, *, whole: bool = False) -> Gen
         left.unlink()  # of a process that died here
     old = now.opened()
     number = now.number + 1
-    room = 0 if whole else now.contacts // FEW - sum(file.rows for file in now.newer)
-    few = few_changes(old, changes, most=room)
+    room = now.contacts // FEW - sum(file.rows for file in now.newer)
+    few = None if whole else few_changes(old, changes, most=room)
     if few is not None:
         path = now.folder / f"changes-{number}.parquet"
         with drafted(path) as draft:

@@ -183,6 +183,18 @@ def test_who_is_erased_is_in_no_file_in_force(store: StateStore) -> None:
     assert not {"key-1", "key-2"} & {*kept[KEY]}
 
 
+def test_who_left_before_is_erased_from_the_snapshot_below(store: StateStore) -> None:
+    """Nothing is changed by it then, and all is written nevertheless."""
+    commit(store, Night({"key-1": 7}, removed={"key-2"}).changes())
+    known = held(store)
+
+    state = store.erase(Night().changes(), NOW)
+
+    assert (state.newer, held(store)) == ((), known)
+    assert state.path is not None
+    assert "key-2" not in {*pl.read_parquet(state.path)[KEY]}
+
+
 KEYS = st.sampled_from([*[*EVERYBODY][:12], "new-1", "new-2", "new-3"])
 VALUES = st.integers(LEFT_SOURCE, 6)
 NIGHTS = st.builds(
