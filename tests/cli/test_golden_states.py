@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncengine.ledger import MIGRATIONS, SCHEMA_VERSION, open_ledger
+from syncengine.ledger import open_ledger
 from syncengine.sandbox.contract import VariableType
+from syncengine.schema import MIGRATIONS, SCHEMA_VERSION
 from syncengine.simulation.disk import image_of, restore
 from syncengine.testing.faulty_disk import OK, FaultyDisk, Step, no_faulty_disk
 

@@ -10,9 +10,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from syncengine.ledger import SCHEMA_VERSION
 from syncengine.sandbox import Sandbox
 from syncengine.sandbox.serve import running
+from syncengine.schema import SCHEMA_VERSION
 
 LIST = "5537ab2a08d241dc69326b19"
 CONFIG = """

@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 
 from syncengine.anchor import ANCHOR, DATABASE
 from syncengine.errors import StateError
-from syncengine.ledger import (
-    _SCHEMA_1,
-    APPLICATION_ID,
-    IDENTITY,
-    MIGRATIONS,
-    SCHEMA_VERSION,
-    back_up,
-    migrate,
-    open_ledger,
-    read_ledger,
-    transaction,
-)
+from syncengine.ledger import IDENTITY, back_up, migrate, open_ledger, read_ledger, transaction
+from syncengine.schema import APPLICATION_ID, FIRST_SCHEMA, MIGRATIONS, SCHEMA_VERSION
 
 Files = dict[str, bytes]
 
@@ -374,7 +364,7 @@ def of_version(folder: Path, version: int) -> Iterator[sqlite3.Connection]:
     (folder / DATABASE).unlink()
     (folder / ANCHOR).unlink()
     with contextlib.closing(sqlite3.connect(folder / DATABASE)) as old:
-        old.executescript(_SCHEMA_1 + "".join(MIGRATIONS[step] for step in range(1, version)))
+        old.executescript(FIRST_SCHEMA + "".join(MIGRATIONS[step] for step in range(1, version)))
         old.execute("INSERT INTO meta VALUES ('identity', ?)", ((folder / IDENTITY).read_text(),))
         old.execute(f"PRAGMA application_id={APPLICATION_ID}")
         old.execute(f"PRAGMA user_version={version}")
