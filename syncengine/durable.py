@@ -6,6 +6,7 @@ Everything syncengine writes is private to the user (0700 folders, 0600 files).
 import contextlib
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import xxhash
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+_BLOCK = 1 << 20
 
 
 def make_private_folder(folder: Path) -> None:
@@ -66,6 +68,20 @@ def write_durably(target: Path, content: bytes) -> None:
     """`content` as `target`, whole or not at all."""
     with drafted(target) as draft:
         draft.write_bytes(content)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Make an empty file `size` zero bytes long, with room for all of them on the disk. Raises OSError.
+
+    It can be mapped into memory and written to then: a hole that a full disk can't fill is a SIGBUS, and the process is
+    gone without a word.
+    """
+    with path.open("r+b") as file:
+        if sys.platform == "linux":
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            for at in range(0, size, _BLOCK):
+                file.write(bytes(min(_BLOCK, size - at)))
 
 
 def file_digest(path: Path) -> str:

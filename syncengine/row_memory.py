@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from syncengine.durable import PRIVATE_FILE, drafted
+from syncengine.durable import PRIVATE_FILE, drafted, reserve
 
 Numbers = npt.NDArray[np.uint64]
 
@@ -188,8 +188,7 @@ def _write(
     ranges = -(-count // ROWS_AT_A_TIME)
     edges = [(number << 64) // ranges for number in range(ranges)]
     with drafted(target) as draft:
-        with draft.open("r+b") as file:
-            file.truncate(_HEADER + 24 * count)
+        reserve(draft, _HEADER + 24 * count)
         mapped = np.memmap(draft, "<u8", "r+", _HEADER)
         out = mapped.reshape(3, count)
         at = 0

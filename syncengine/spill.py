@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from syncengine.durable import make_private_folder
+from syncengine.durable import make_private_folder, reserve
 from syncengine.frames import KEY_HASH
 
 MEMORY: Final = 128 * 1024 * 1024
@@ -29,11 +29,16 @@ def partitions_for(size: int) -> int:
 
 
 def marks(size: int, kind: type[np.uint8 | np.uint32], file: Path) -> npt.NDArray[Any]:
-    """A 0 for each of `size` things: in `file` where they are many, so that private memory does not grow with them."""
+    """A 0 for each of `size` things: in `file` where they are many, so that private memory does not grow with them.
+
+    Raises OSError where the disk has no room for it.
+    """
     if size <= MARKS:
         return np.zeros(size, kind)
     make_private_folder(file.parent)
-    return np.memmap(file, kind, "w+", shape=(size,))
+    file.write_bytes(b"")
+    reserve(file, size * np.dtype(kind).itemsize)
+    return np.memmap(file, kind, "r+", shape=(size,))
 
 
 class Spill:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from syncengine.durable import drafted
+from syncengine.durable import drafted, reserve
 from syncengine.frames import FINGERPRINT, KEY_HASH
 from syncengine.snapshot import Numbers
 
@@ -29,8 +29,7 @@ def numbers_beside(snapshot: Path) -> Path:
 def write_numbers(snapshot: Path, digest: str, contacts: int) -> None:
     """Put the numbers of a snapshot with this digest (xxh3-128 in hex) beside it."""
     with drafted(numbers_beside(snapshot)) as draft:
-        with draft.open("r+b") as file:
-            file.truncate(_HEADER + 16 * contacts)
+        reserve(draft, _HEADER + 16 * contacts)
         if contacts:
             mapped = np.memmap(draft, "<u8", "r+", _HEADER)
             at = 0

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from syncengine.durable import drafted, file_digest, make_private_folder, sync_file, sync_folder, write_durably
+from syncengine.durable import (
+    drafted,
+    file_digest,
+    make_private_folder,
+    reserve,
+    sync_file,
+    sync_folder,
+    write_durably,
+)
 
 
 @pytest.fixture
@@ -135,3 +143,13 @@ def test_a_digest_is_xxh3_128_of_all_bytes(tmp_path: Path, size: int) -> None:
     (tmp_path / "file").write_bytes(content[:size])
 
     assert file_digest(tmp_path / "file") == xxhash.xxh3_128_hexdigest(content[:size])
+
+
+def test_a_file_to_be_mapped_has_its_room_on_the_disk_before(tmp_path: Path) -> None:
+    path = tmp_path / "numbers"
+    path.touch()
+
+    reserve(path, 3_000_000)
+
+    assert path.read_bytes() == bytes(3_000_000)
+    assert path.stat().st_blocks * 512 >= 3_000_000
