@@ -179,7 +179,7 @@ def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime) -> int:
         for list_id, addresses in found.items():
             book = ConsentBook(connection, list_id)
             record_news(Listening(InboxNews(hook_folder(state), list_id), book), now)  # else they come back with it
-            lifted += book.lift(addresses)
+            lifted += book.lift(addresses, since=since)
     return lifted
 
 

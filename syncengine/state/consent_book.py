@@ -51,23 +51,26 @@ class ConsentBook:
             )
             self._move(db, "recorded", news.inbox, news.through)
 
-    def lift(self, addresses: Sequence[str]) -> int:
-        """A person says that these never left; gives how many were off. Durable on return."""
-        theirs = set(addresses)
+    def lift(self, addresses: Sequence[str], *, since: datetime) -> int:
+        """A person says that what was told of these since then is not so; gives how many are no longer off. Who was off
+        before stays so, also where the inbox that told it is gone. Durable on return.
+        """
+        lifted = set()
         with transaction(self._db) as db:
-            lifted = sum(
-                db.execute(
-                    "DELETE FROM suppressions WHERE list = ? AND address = ? AND origin = 'webhook'",
-                    (self._list, address),
-                ).rowcount
-                for address in theirs
-            )
+            for address in addresses:
+                gone = db.execute(
+                    "DELETE FROM suppressions WHERE list = ? AND address = ? AND origin = 'webhook' "
+                    "AND recorded_at >= ?",
+                    (self._list, address, since.astimezone(UTC).isoformat()),
+                )
+                if gone.rowcount:
+                    lifted.add(address)
             db.executemany(
                 "DELETE FROM corrections WHERE list = ? AND email = ? AND due = ?",
-                [(self._list, one.email, one.due) for one in self.owed() if address_key(one.email) in theirs],
+                [(self._list, one.email, one.due) for one in self.owed() if address_key(one.email) in lifted],
             )
             db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))  # they are compared again
-        return lifted
+        return len(lifted)
 
     def follow(self, moved: Sequence[tuple[str, str]]) -> None:
         """People are off under the second address as they are under the first. Durable on return."""

@@ -209,9 +209,22 @@ def test_w7_what_is_owed_to_people_who_never_left_is_not_sent(tmp_path: Path) ->
             [Correction(email, 0.0, None, "[]", "id-7", "run") for email in ("Ann@Example.com", "bob@example.com")]
         )
 
-        assert book.lift(["ann@example.com"]) == 1
+        assert book.lift(["ann@example.com"], since=datetime(2026, 1, 1, tzinfo=UTC)) == 1
         assert [one.email for one in book.owed()] == ["bob@example.com"]
         assert book.people() == {}
+
+
+def test_w7_who_was_off_before_stays_off_though_the_inbox_that_told_it_is_gone(tmp_path: Path) -> None:
+    with contextlib.closing(open_ledger(tmp_path)) as ledger:
+        book = ConsentBook(ledger, LIST)
+        left = Suppression("ann@example.com", "unsubscribed", 1.0, 1.0)
+        book.record(News("an inbox of old", 7, (left,)), datetime(2026, 5, 1, tzinfo=UTC))
+        book.record(News("a new one", 1, (left,)), datetime(2026, 9, 1, tzinfo=UTC))
+        book.owe([Correction("Ann@Example.com", 0.0, None, "[]", "id-7", "run")])
+
+        assert book.lift(["ann@example.com"], since=datetime(2026, 8, 1, tzinfo=UTC)) == 0
+        assert book.people() == {"ann@example.com": "unsubscribed"}
+        assert [one.email for one in book.owed()] == ["Ann@Example.com"]
 
 
 def test_w7_nobody_is_lifted_where_it_can_not_be_noted(synced: "Project", inbox: Inbox) -> None:
