@@ -24,6 +24,7 @@ from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
 from syncengine.planning.changes import is_forgotten
 from syncengine.ports import Journal, RecallsRows, Source, SourceSeen, StateStore
 from syncengine.row_memory import RowMemory, meaning_of
+from syncengine.snapshot import Snapshot
 from syncengine.uptake import NOBODY_LEFT, Left
 
 ERRORS_FILE: Final = "errors.csv"
@@ -174,22 +175,9 @@ def draw_up(
     snapshot = state.snapshot()
     digest = source.digest()
     writer = PlanWriter(folder, encode, batch_size)
-    leavers = Leavers(
-        job.on_missing, first_run=seen is None, check=lambda gone, known: check_missing(job.guards, gone, known)
-    )
     try:
-        facts = make_plan(
-            source,
-            snapshot,
-            _memory(job, understood, state),
-            Intent(understood.mapping, job.mode, job.consent),
-            leavers,
-            writer,
-            known_variables=state.variables(),
-            rows=_row_memory(job, understood, state, folder / NOTES_FILE if remember else None),
-            scratch=folder / ".scratch",
-            pulse=pulse,
-        )
+        notes = folder / NOTES_FILE if remember else None
+        facts = _compare(job, understood, state, snapshot, writer, pulse, notes=notes)
     except GuardError as stopped:
         raise GuardStopError(stopped, run, None) from stopped
     facts = replace(facts, left=dict(left.by_kind), alarm=left.alarm)
@@ -214,6 +202,35 @@ def draw_up(
     if brake is not None:
         raise GuardStopError(brake, run, facts) from brake
     return prepared
+
+
+def _compare(
+    job: JobTerms,
+    understood: Understood,
+    state: StateStore,
+    snapshot: Snapshot,
+    writer: PlanWriter,
+    pulse: Callable[[], None],
+    *,
+    notes: Path | None,
+) -> PlanFacts:
+    leavers = Leavers(
+        job.on_missing,
+        first_run=state.seen(job.name) is None,
+        check=lambda gone, known: check_missing(job.guards, gone, known),
+    )
+    return make_plan(
+        understood.source,
+        snapshot,
+        _memory(job, understood, state),
+        Intent(understood.mapping, job.mode, job.consent),
+        leavers,
+        writer,
+        known_variables=state.variables(),
+        rows=_row_memory(job, understood, state, notes),
+        scratch=writer.folder / ".scratch",
+        pulse=pulse,
+    )
 
 
 def _memory(job: JobTerms, understood: Understood, state: StateStore) -> Memory:
