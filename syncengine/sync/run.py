@@ -10,8 +10,10 @@ from pathlib import Path
 
 import anyio
 
+from syncengine.conclude import clear_scratch
 from syncengine.errors import ConfigError, RefusedError, SyncEngineError, UnavailableError
 from syncengine.prepare import (
+    NOTES_FILE,
     GuardStopError,
     Prepared,
     draw_up,
@@ -20,6 +22,7 @@ from syncengine.prepare import (
     take_up,
 )
 from syncengine.report import Report, Result
+from syncengine.row_memory import drop_notes
 from syncengine.sync.ending import conclude, discard, end_guarded, end_unchanged
 from syncengine.sync.parts import Ended, Parts
 from syncengine.sync.reports import report_of
@@ -44,6 +47,8 @@ async def sync(parts: Parts, *, fresh: bool = False, given: Path | None = None) 
     if isinstance(prepared, Report):
         return Ended(replace(prepared, seconds=anyio.current_time() - began))
     if not parts.approve(prepared):
+        if not prepared.resumed:
+            await parts.in_thread(lambda: clear_scratch(prepared))
         return Ended(report_of(parts, prepared, Result.OK))
     if not prepared.resumed:
         await parts.in_thread(lambda: _begin(parts, prepared))
@@ -85,19 +90,23 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
     if seen is not None and not _owes(parts):
         return end_unchanged(parts, seen)
     run = parts.new_run()
-    return draw_up(
-        parts.job,
-        understood,
-        parts.state,
-        run=run,
-        folder=parts.runs / run,
-        encode=parts.destination.encode,
-        batch_size=parts.destination.batch_size,
-        now=parts.now(),
-        pulse=parts.stop.pulse,
-        left=left,
-        remember=True,
-    )
+    try:
+        return draw_up(
+            parts.job,
+            understood,
+            parts.state,
+            run=run,
+            folder=parts.runs / run,
+            encode=parts.destination.encode,
+            batch_size=parts.destination.batch_size,
+            now=parts.now(),
+            pulse=parts.stop.pulse,
+            left=left,
+            remember=True,
+        )
+    except BaseException:
+        drop_notes(parts.runs / run / NOTES_FILE)  # no run will take them up
+        raise
 
 
 def _owes(parts: Parts) -> bool:

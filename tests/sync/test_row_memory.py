@@ -12,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncengine.config.model import Bound
+from syncengine.errors import GuardError
+from syncengine.guards import Guards
 from syncengine.journal import Journal
 from syncengine.ledger import open_ledger
 from syncengine.model import Mode, Op
@@ -80,6 +83,10 @@ def read(path: str | None) -> str:
 
 def memories(folder: Path) -> list[Path]:
     return list(folder.glob("lists/list/rows-*.rows"))
+
+
+def notes(folder: Path) -> list[Path]:
+    return list(folder.glob("runs/*/rows.notes*"))
 
 
 @dataclass
@@ -184,6 +191,24 @@ async def test_another_mapping_or_other_columns_make_rows_unknown(tmp_path: Path
     source = await shop.bring(other, Watched)
     assert isinstance(source, Watched)
     assert source.known == 0
+
+
+async def test_a_run_that_a_guard_stops_leaves_no_notes(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    await shop.bring(people(300), lambda source: source)
+    path = tmp_path / "contacts.csv"
+    path.write_text(people(20, "Oslo"))
+    with contextlib.closing(open_ledger(tmp_path)) as ledger:
+        state = StateStore(ledger, tmp_path, "list", "http://127.0.0.1")
+        trial = Trial(tmp_path, shop.destination, state, Journal(ledger), mode=Mode.MIRROR)
+        trial._runs = iter(["stopped"])  # type: ignore[assignment]
+        nobody = Bound(count=0)
+        trial.guards = Guards(nobody, nobody, nobody)
+
+        ended = await run_sync(trial, open_source(SourceOptions(str(path), chunk_bytes=150)))
+
+    assert isinstance(ended.problem, GuardError)
+    assert not notes(tmp_path)
 
 
 async def test_who_is_erased_leaves_no_hash_of_a_row(tmp_path: Path) -> None:
