@@ -1,5 +1,6 @@
 """How a run ends: accounts are settled, and what was confirmed goes into the state. Blocking; called in a thread."""
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -95,7 +96,8 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         now=now,
     )
     if status == "finished":
-        parts.state.keep_rows(parts.job.name, prepared.plan.folder / NOTES_FILE, report.rows)
+        with contextlib.suppress(OSError):  # the run is over, and this memory may be lost at any time
+            parts.state.keep_rows(parts.job.name, prepared.plan.folder / NOTES_FILE, report.rows)
     clear_scratch(prepared)
 
 
