@@ -355,10 +355,10 @@ class Dispatcher:
 
 def _first_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error to tell a person: what one sender met ends all the others, and they have nothing to add."""
-    ours, others = group.split(SyncEngineError)
-    if ours is None or others is not None:
+    told, others = group.split((SyncEngineError, OSError, pl.exceptions.ComputeError))  # the edge has words for a disk
+    if told is None or others is not None:
         return group
-    leaf: BaseException = ours
+    leaf: BaseException = told.subgroup(SyncEngineError) or told
     while isinstance(leaf, BaseExceptionGroup):
         leaf = leaf.exceptions[0]
     return leaf

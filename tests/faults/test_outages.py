@@ -1,5 +1,6 @@
 """Whole runs against a service with bad hours, in virtual time: what is lost, late, doubled or slow ends well."""
 
+import errno
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import anyio
 import pytest
 
 from syncengine.errors import UnavailableError
+from syncengine.events import BatchSettled, Event
 from syncengine.journal import Journal
 from syncengine.model import GRACE, Answer, Op
 from syncengine.ports import Batch, Progress
@@ -292,6 +294,24 @@ async def test_p20_a_bug_in_one_sender_stops_the_run_which_goes_on_when_it_is_me
 
     assert (ended.report.result, ended.report.confirmed[Op.ADD], ended.report.resumed) == (Result.OK, 1_000, True)
     assert len(destination.contacts) == 1_000
+
+
+class FullLog(list[Event]):
+    """Events that are written to a disk without room, from the first batch on."""
+
+    def append(self, event: Event) -> None:
+        if isinstance(event, BatchSettled):
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+
+async def test_p09_a_log_that_can_not_be_written_any_more_ends_the_run_as_one_error(world: "World") -> None:
+    """A message is made of it at the edge, which does not look into groups."""
+    with pytest.raises(OSError, match="no space left"):
+        await world.run(FrameSource(people(1_000)), events=FullLog())
+    world.reopen()
+    ended = await world.run(FrameSource(people(1_000)))
+
+    assert (ended.report.result, ended.report.confirmed[Op.ADD], ended.report.resumed) == (Result.OK, 1_000, True)
 
 
 @pytest.mark.parametrize("request_number", range(1, 12))
