@@ -26,7 +26,8 @@ from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
 from syncengine.person import Person
 from syncengine.ports import Changes
-from syncengine.row_memory import forget_rows
+from syncengine.prepare import NOTES_FILE
+from syncengine.row_memory import drop_notes, forget_rows
 from syncengine.state import StateStore
 from syncengine.state.generations import snapshot_files
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
@@ -240,6 +241,7 @@ def _erase_from_runs(runs: Path, person: Person) -> int:
     for run in runs.glob("*/"):
         for folder in ("plan", ".fold", ".scratch"):
             shutil.rmtree(run / folder, ignore_errors=True)
+        drop_notes(run / NOTES_FILE)
         rows += sum(_erase_rows(run / name, person) for name in _LISTING if (run / name).is_file())
         if (run / _LOG).is_file():
             rows += _erase_lines(run / _LOG, person)

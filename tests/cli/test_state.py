@@ -277,12 +277,15 @@ def test_after_forget_no_file_of_the_state_holds_the_address(project: "Project")
     holding = {Path(name).name for name, text in before.items() if re.search(rf"(?<!o){VICTIM}", text)}
     assert {"errors.csv", "log.jsonl", "state.sqlite", "inbox.sqlite"} <= {re.sub("-wal$", "", one) for one in holding}
     assert any(name.startswith("snapshot-") for name in holding)
+    notes = next(state.glob("runs/*/")) / "rows.notes"
+    notes.write_bytes(b"hashes of rows, as a run leaves them whose plan could not be read any more")
 
     assert project.run("state", "forget", " Ann@EXAMPLE.com", "--yes").code == 0
 
     after = everything_below(state)
     assert [name for name, text in after.items() if re.search(rf"(?<!o){VICTIM}", text)] == []
     assert [name for name, text in after.items() if '"7777"' in text or ",9999," in text] == []
+    assert not notes.exists()
     assert {Path(name).name for name, text in after.items() if NAMESAKE in text} >= {
         "errors.csv", "log.jsonl", "state.sqlite", "inbox.sqlite",
     }  # fmt: skip
