@@ -38,9 +38,8 @@ class Pressure:
         self._others = 0  #: requests that met the same overload
         self._patience = FIRST_PATIENCE
         self._try_at = -math.inf  #: loop time from which the knee may be tried
-        self._reached: deque[tuple[float, int]] = deque(
-            [(-math.inf, self.limit)], maxlen=512
-        )  #: limits, and since when
+        #: limits, and since when
+        self._reached: deque[tuple[float, int]] = deque([(-math.inf, self.limit)], maxlen=512)
         self._answers = 0  #: at this limit
 
     @property
@@ -62,11 +61,8 @@ class Pressure:
         """A request was answered."""
         self._answers += 1
         grown = self._limit + (GROWTH if self._starting else 1.0 / self._limit)
-        if grown >= self._knee + 1:
-            self._knee, self._patience = (
-                math.inf,
-                FIRST_PATIENCE,
-            )  # a round trip at the knee went well: it is none any more
+        if grown >= self._knee + 1:  # a round trip at the knee went well: it is none any more
+            self._knee, self._patience = math.inf, FIRST_PATIENCE
         elif grown >= self._knee and anyio.current_time() < self._try_at:
             grown = math.nextafter(self._knee, 0.0)
         self._set(grown)

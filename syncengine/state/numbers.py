@@ -23,6 +23,7 @@ _HEADER: Final = 4096  #: bytes: magic (8), digest of the snapshot (16), number 
 
 
 def numbers_beside(snapshot: Path) -> Path:
+    """Where the numbers of a snapshot file are, if there are any."""
     return snapshot.with_suffix(".numbers")
 
 
