@@ -30,8 +30,9 @@ SCHEME: Final = 1  #: changes with everything that changes what a row means
 LATE: Final = 4  #: the base is written anew when the late rows are more than this part of it
 DEAD: Final = 2  #: all is forgotten when more than this many times the rows of a source are remembered
 ROWS_AT_A_TIME: Final = 2_000_000
-_MAGIC: Final = b"rows\x00\x00\x00\x01"
-_HEADER: Final = 4096  #: bytes: magic, meaning (16), number of rows, checksum, then the names of `filled`, one a line
+_MAGIC: Final = b"rows\x00\x00\x00\x02"
+_HEADER: Final = 4096  #: bytes: magic, meaning (16), number of rows, checksum of all behind it, names of `filled`
+_NAMES: Final = 40  #: bytes into the header; one a line
 _NOTE: Final = np.dtype([("row", "<u8"), ("key", "<u8"), ("fingerprint", "<u8")])
 
 
@@ -161,7 +162,7 @@ def _segment(path: Path, meaning: bytes) -> Segment | None:
         if _checksum(path) != header[32:40]:
             return None
         numbers = np.memmap(path, "<u8", "r", _HEADER).reshape(3, count)
-        filled = header[40:].rstrip(b"\0").decode("utf-8").split()
+        filled = header[_NAMES:].rstrip(b"\0").decode("utf-8").split()
         return Segment(numbers[0], numbers[1], numbers[2], frozenset(filled))
     return None
 
@@ -169,7 +170,7 @@ def _segment(path: Path, meaning: bytes) -> Segment | None:
 def _checksum(path: Path) -> bytes:
     state = xxhash.xxh3_64()
     with path.open("rb") as file:
-        file.seek(_HEADER)
+        file.seek(_NAMES)
         while block := file.read(1 << 20):
             state.update(block)
     return state.digest()
@@ -200,11 +201,14 @@ def _write(
         mapped.flush()
         del out, mapped
         names = "\n".join(sorted(filled.union(*(segment.filled for segment in old)))).encode()
-        header = _MAGIC + meaning + count.to_bytes(8, "little") + _checksum(draft) + names
-        if len(header) > _HEADER:
-            header = header[:8]  # too many names to tell: a memory of no meaning, which is none
+        if _NAMES + len(names) > _HEADER:
+            names, meaning = b"", bytes(len(meaning))  # too many to tell: a memory of no meaning, which is none
         with draft.open("r+b") as file:
-            file.write(header)
+            file.seek(_NAMES)
+            file.write(names)
+            file.flush()
+            file.seek(0)
+            file.write(_MAGIC + meaning + count.to_bytes(8, "little") + _checksum(draft))
 
 
 def _range(segments: list[Segment], noted: npt.NDArray[np.void], low: int, high: int) -> Numbers:

@@ -68,7 +68,7 @@ def test_under_another_meaning_nothing_is_known(tmp_path: Path, other: bytes) ->
     assert not recall(tmp_path, 1, 2, meaning=other).known.any()
 
 
-@pytest.mark.parametrize("at", [0, 10, 26, 36, 4096, 4110, 4140, -1])
+@pytest.mark.parametrize("at", [0, 10, 26, 36, 41, 100, 4096, 4110, 4140, -1])
 def test_a_damaged_file_is_no_memory(tmp_path: Path, at: int) -> None:
     learn(tmp_path, 1, 2)
     path = tmp_path / "rows-x-base.rows"
