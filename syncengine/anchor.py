@@ -17,6 +17,7 @@ the mark may be older than the log, and never newer.
 import json
 import sqlite3
 import struct
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -71,11 +72,13 @@ class Ledger(sqlite3.Connection):
 
     folder: Path
     keeper: sqlite3.Connection
+    turn: threading.RLock  #: held by the thread that has a transaction open
 
     def take_over(self, folder: Path, keeper: sqlite3.Connection) -> None:
         """Be the one writer: what a run that died left in the log is brought in, and a new log is begun."""
         self.folder = folder
         self.keeper = keeper
+        self.turn = threading.RLock()
         path = database_path(folder)
         (folder / MARK).touch(mode=PRIVATE_FILE)
         if log_salts(path):

@@ -95,17 +95,18 @@ def read_ledger(folder: Path) -> sqlite3.Connection | None:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All or nothing, durable when the block ends."""
+    """All or nothing, durable when the block ends. Threads take turns: a connection has one transaction at a time."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-        if isinstance(connection, Ledger):
-            connection.committed()
+        with connection.turn if isinstance(connection, Ledger) else contextlib.nullcontext():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+            if isinstance(connection, Ledger):
+                connection.committed()
     except (sqlite3.Error, OSError) as error:
         raise StateError(
             "the state can't be written",

@@ -4,7 +4,9 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -328,6 +330,29 @@ def test_two_states_have_two_identities(tmp_path: Path) -> None:
 def ledger(folder: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(open_ledger(folder)) as connection:
         yield connection
+
+
+def test_a_thread_waits_for_the_transaction_of_another(folder: Path) -> None:
+    """A variable is remembered while answers are written down."""
+    with contextlib.closing(open_ledger(folder)) as ledger, ThreadPoolExecutor(2) as threads:
+        begun, asked = Event(), Event()
+
+        def first() -> None:
+            with transaction(ledger) as db:
+                begun.set()
+                asked.wait(10)
+                for number in range(1_000):
+                    db.execute("INSERT INTO meta VALUES (?, 'first')", (f"note {number}",))
+
+        def second() -> None:
+            begun.wait(10)
+            asked.set()
+            with transaction(ledger) as db:
+                db.execute("INSERT INTO meta VALUES ('note', 'second')")
+
+        for ended in [threads.submit(first), threads.submit(second)]:
+            ended.result()
+        assert ledger.execute("SELECT count(*) FROM meta WHERE name LIKE 'note%'").fetchone()[0] == 1_001
 
 
 NOW, NEXT = SCHEMA_VERSION, SCHEMA_VERSION + 1
