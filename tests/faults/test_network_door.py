@@ -6,6 +6,7 @@ Only what can not have reached the service counts as not sent; everything else i
 import gzip
 import socket
 import ssl
+import threading
 import tracemalloc
 import warnings
 import zlib
@@ -231,18 +232,22 @@ async def test_n25_two_answers_to_one_request_answer_nobody(door_to: DoorTo) -> 
 
 
 async def test_n25_an_answer_that_comes_before_its_request_is_not_taken(door_to: DoorTo) -> None:
+    taken, sent = threading.Semaphore(0), threading.Semaphore(0)
+
     def eager(line: Line) -> None:
         while line.read():
             line.send(http(GOOD))
-            line.server.closed.wait(0.05)
+            taken.acquire(timeout=30)
             line.send(http(b'{"result":true,"updated":[],"errors":[]}'))
+            sent.release()
 
     with raw_server(eager) as server:
         door = door_to(server.url)
         replies = []
         for _ in range(3):
             replies.append(await ask(door))
-            await anyio.sleep(0.1)  # as long as the server needs to send what nobody asked for
+            taken.release()
+            await anyio.to_thread.run_sync(lambda: sent.acquire(timeout=30))  # what nobody asked for has left
 
     assert {reply.body for reply in replies if isinstance(reply, Reply)} == {GOOD}
     assert server.connections == 3
