@@ -60,6 +60,7 @@ class Adopted:
     """What an adoption brought in.
 
     newer     contacts left as they are, because the state has them confirmed after the file was written
+    off       people the file has as subscribed who are known to be off, and stay so: nobody said when it was written
     lowered   contacts taken as not subscribed, because the file says so of them and its opposite
     refused   rows that were left out: (row, code, reason)
     """
@@ -67,18 +68,29 @@ class Adopted:
     contacts: int = 0
     active: int = 0
     newer: int = 0
+    off: int = 0
     lowered: int = 0
     variables: tuple[str, ...] = ()
     refused: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], now: datetime) -> Adopted:
+def adopt(
+    session: Session,
+    job: Job,
+    file: Path,
+    headers: Mapping[str, str],
+    now: datetime,
+    *,
+    written: datetime | None = None,
+) -> Adopted:
     """Take the contacts in `file` for what the list of `job` holds.
 
     headers   field → column, where the file names `email`, `name`, `active` or a variable otherwise
+    written   when SmartSender wrote it, as far as a person vouches for that: then it counts for who is subscribed again
 
     The file is taken for what it shows, and for nothing else: contacts it does not have stay as they are in the state,
-    so do a known contact's name and variables it has no column for, and whoever was confirmed after it was written.
+    so do a known contact's name and variables it has no column for, and whoever was confirmed after it was written. A
+    copy of an old export has a new date, so the date of the file alone brings back nobody who is known to be off.
     Raises SourceError, ConfigError.
     """
     source = open_source(SourceOptions(str(file), Path.cwd()))
@@ -95,10 +107,15 @@ def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], no
     state = session.state(job)
     hear(session.listening(job.list_id), state, job.name, now)  # what is in the inbox is older than what is adopted now
     rows = _one_each(pl.concat([_NOBODY, *frames]), result)
-    written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    as_of = written or datetime.fromtimestamp(file.stat().st_mtime, UTC)
     known, subscribed = _known(session, job, rows), rows.filter(ACTIVE)[ADDRESS]
-    result.newer = known.filter(pl.col(CONFIRMED_AT) > written).height
-    rows = rows.join(known.filter(pl.col(CONFIRMED_AT) > written), on=ADDRESS, how="anti")
+    result.newer = known.filter(pl.col(CONFIRMED_AT) > as_of).height
+    rows = rows.join(known.filter(pl.col(CONFIRMED_AT) > as_of), on=ADDRESS, how="anti")
+    if written is None:
+        off = pl.concat([known.filter(~pl.col(ACTIVE))[ADDRESS], state.off(), state.departed()])
+        raised = pl.col(ACTIVE) & pl.col(ADDRESS).is_in(off.implode())
+        result.off = rows.filter(raised).height
+        rows = rows.filter(~raised)
     rows = _keyed(rows, _id_variable(job), known.select(ADDRESS, pl.col(KEY).alias("known_key")))
     rows = _completed(rows, known, variables, named=NAME in columns)
     upserts = rows.with_columns(pl.lit(ORIGIN_ADOPTED).alias(ORIGIN), pl.lit(now).alias(CONFIRMED_AT)).select(
@@ -106,7 +123,8 @@ def adopt(session: Session, job: Job, file: Path, headers: Mapping[str, str], no
     )
     state.amend(Changes([upserts.lazy()], [], [], _NOTHING_REFUSED, _NO_DOUBTS), now)
     state.remember_variables([Variable(name, VariableType.STRING) for name in variables], now, ORIGIN_ADOPTED)
-    state.lift_suppressions(subscribed, before=written)
+    if written is not None:
+        state.lift_suppressions(subscribed, before=written)
     result.contacts, result.active = upserts.height, int(upserts[ACTIVE].sum())
     return result
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from syncengine.bootstrap import Session
 from syncengine.config.model import Job
-from syncengine.durable import drafted
+from syncengine.durable import drafted, write_durably
 from syncengine.errors import ConfigError, StateError
 from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.keyed import contact_id, contact_key_of, key_check, tombstone
@@ -31,7 +31,7 @@ from syncengine.row_memory import drop_notes, forget_rows
 from syncengine.state import StateStore
 from syncengine.state.generations import snapshot_files
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
-from syncengine.webhooks.folder import hook_folder
+from syncengine.webhooks.folder import UNDONE, hook_folder
 from syncengine.webhooks.inbox import INBOX, open_inbox
 
 FORGOTTEN: Final = "<forgotten>"
@@ -64,6 +64,7 @@ def forget(session: Session, jobs: list[Job], email: str, now: datetime) -> Eras
     person.keys |= {contact_id(key, secret) for key in person.keys}
     rows = _erase_from_runs(session.runs, person)
     rows += sum(_erase_rows(file, person) for file in folder.glob("mailings/*.csv"))
+    rows += _erase_lifted(hook_folder(folder) / UNDONE, person)
     with transaction(session.connection) as db:
         # What is unfinished now is of jobs that are gone from the config, and has no plan any more.
         db.execute("UPDATE runs SET status = 'discarded' WHERE status IN ('planned', 'sending')")
@@ -233,6 +234,20 @@ def _erase_events(session: Session, person: Person) -> int:
             return inbox.forget(lambda spelling: address_key(spelling) == person.address)
     except sqlite3.Error as error:
         raise StateError(f"{folder}: the inbox can't be written", why=str(error), code="inbox-unusable") from error
+
+
+def _erase_lifted(file: Path, person: Person) -> int:
+    """A person's keyed id in the notes of whom `webhooks undo` lifted; gives how many notes named them."""
+    notes = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    gone = 0
+    for note in notes:
+        for name, people in note["contacts"].items():
+            left = [one for one in people if one not in person.keys]
+            gone += len(left) < len(people)
+            note["contacts"][name] = left
+    if gone:
+        write_durably(file, "".join(json.dumps(note) + "\n" for note in notes).encode())
+    return gone
 
 
 def _erase_from_runs(runs: Path, person: Person) -> int:

@@ -27,7 +27,7 @@ from syncengine.ledger import open_ledger, read_ledger
 from syncengine.overview import hook_progress
 from syncengine.webhooks import secret_path
 from syncengine.webhooks.description import openapi
-from syncengine.webhooks.folder import hook_folder
+from syncengine.webhooks.folder import UNDONE, hook_folder
 from syncengine.webhooks.inbox import Arrival, Inbox, Tally, open_inbox, reading
 from syncengine.webhooks.limits import ALARM_LEAST
 from syncengine.webhooks.replay import read_file
@@ -191,7 +191,7 @@ def _note_undone(state: Path, found: dict[str, list[str]], since: datetime, now:
         "since": since.isoformat(timespec="seconds"),
         "contacts": {name: [contact_id(one, secret) for one in people] for name, people in found.items()},
     }
-    file = hook_folder(state) / "undone.jsonl"
+    file = hook_folder(state) / UNDONE
     try:
         before = file.read_bytes() if file.exists() else b""
         write_durably(file, before + json.dumps(line).encode() + b"\n")

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import importlib.util
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -211,9 +211,24 @@ async def sync_job(
     )
     try:
         ended = await sync(parts, fresh=fresh, given=given)
-        logs.end(ended)
+        try:
+            logs.end(ended)
+            logs.close()
+        except OSError as error:  # the run is over and recorded all the same: its report is printed
+            ended = replace(ended, problem=ended.problem or _no_log(session.runs / ended.report.run, error))
     finally:
-        logs.close()
+        with contextlib.suppress(OSError):  # told above, or what ended the run is the thing to tell
+            logs.close()
         with anyio.CancelScope(shield=True):
             await destination.aclose()
     return ended
+
+
+def _no_log(folder: Path, error: OSError) -> StateError:
+    return StateError(
+        f"{folder}: the end of the log can't be written",
+        why=str(error),
+        fix="make room on the disk: the next run needs it",
+        code="state-write",
+        sent="the run is over, and all of it is recorded",
+    )

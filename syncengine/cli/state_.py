@@ -75,6 +75,11 @@ def show(
 @command.command("adopt")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--column", "columns", multiple=True, metavar="FIELD=HEADER", help='Another header: "active=Status".')
+@click.option(
+    "--written",
+    type=click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]),
+    help="When SmartSender wrote FILE (local time): whoever is subscribed in it and left before that is back.",
+)
 @job_option
 @config_option
 @json_option
@@ -83,6 +88,7 @@ def adopt(
     context: click.Context,
     file: str,
     columns: Sequence[str],
+    written: datetime | None,
     job_name: str | None,
     config_here: str | None,
     *,
@@ -95,6 +101,7 @@ def adopt(
 
     \b
     syncengine state adopt list-export.csv
+    syncengine state adopt list-export.csv --written "2026-11-25 10:00"
     syncengine state adopt list-export.csv --column "active=Status" --column "firstName=First name"
     """
     from syncengine import adoption, bootstrap  # noqa: PLC0415  # polars is imported here
@@ -102,7 +109,14 @@ def adopt(
     workshop, jobs = _workshop(context, config_here, job_name)
     job = _one(jobs)
     with bootstrap.open_session(workshop, doing="state adopt") as session:
-        done = adoption.adopt(session, job, Path(file), _headers(columns), datetime.now(UTC))
+        done = adoption.adopt(
+            session,
+            job,
+            Path(file),
+            _headers(columns),
+            datetime.now(UTC),
+            written=written.astimezone(UTC) if written is not None else None,
+        )
     if as_json:
         document = {
             "schema_version": SCHEMA_VERSION,
@@ -110,6 +124,7 @@ def adopt(
             "contacts": done.contacts,
             "active": done.active,
             "newer": done.newer,
+            "off": done.off,
             "lowered": done.lowered,
             "variables": list(done.variables),
             "refused": [{"row": row, "code": code, "reason": reason} for row, code, reason in done.refused],
@@ -119,6 +134,9 @@ def adopt(
     answer(f"{done.contacts:,} contacts of list {job.list_id} are known now, {done.active:,} of them subscribed.")
     if done.newer:
         say(f"  {done.newer:,} were confirmed after the file was written and stay as they are known")
+    if done.off:
+        say(f"  {done.off:,} are in the file as subscribed and known to be off: they stay off, since a copy of an old")
+        say('  file looks new. If they came back, say when SmartSender wrote it: --written "2026-11-25 10:00"')
     if done.lowered:
         say(f"  {done.lowered:,} are in the file as subscribed and as not: they count as not subscribed")
     for row, code, reason in done.refused[:20]:

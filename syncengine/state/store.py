@@ -157,7 +157,7 @@ class StateStore:
         """These are being removed, and are not subscribed. Durable on return."""
         with transaction(self._db) as db:
             db.executemany(
-                "INSERT INTO departed VALUES (?,?,?) ON CONFLICT DO NOTHING",
+                "INSERT INTO departed VALUES (?,?,?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
                 [(self._list, address, now.isoformat()) for address in addresses],
             )
 

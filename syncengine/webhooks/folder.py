@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = "webhooks"
+UNDONE: Final = "undone.jsonl"  #: whom `webhooks undo` lifted, as keyed ids
 
 
 def hook_folder(state_folder: Path) -> Path:

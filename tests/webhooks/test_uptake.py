@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import sqlite3
 import time
 from datetime import UTC, datetime
@@ -199,6 +198,8 @@ def test_w7_what_somebody_forged_is_undone_and_who_left_before_stays_off(synced:
     (line,) = (inbox.folder / "undone.jsonl").read_text().splitlines()
     assert len(json.loads(line)["contacts"][LIST]) == 12
     assert "@" not in line
+    assert synced.run("state", "forget", "user3@example.com", "--yes").code == 0
+    assert len(json.loads((inbox.folder / "undone.jsonl").read_text())["contacts"][LIST]) == 11
 
 
 def test_w7_what_is_owed_to_people_who_never_left_is_not_sent(tmp_path: Path) -> None:
@@ -297,15 +298,30 @@ def test_an_export_of_the_list_lifts_only_those_who_left_before_it(synced: "Proj
     export.write_text("email,name,active\n" + "".join(f"user{n}@example.com,Name {n},true\n" for n in (1, 2, 3)))
     act(synced, "user3@example.com", Act.UNSUBSCRIBE)
     inbox.take("unsubscribed", "user3@example.com", datetime=int(time.time()) + 1)
-    past = time.time() - 60
-    os.utime(export, (past, past))
+    written = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() - 60))
 
-    assert synced.run("state", "adopt", str(export)).code == 0
+    assert synced.run("state", "adopt", str(export), "--written", written).code == 0
     synced.run("sync", "--yes")
 
     assert active(synced, "user1@example.com") is True
     assert active(synced, "user2@example.com") is False
     assert active(synced, "user3@example.com") is False
+
+
+def test_a_copy_of_an_old_export_looks_new_and_brings_nobody_back(synced: "Project", inbox: Inbox) -> None:
+    synced.write_source(*synced.people(19), "user19@example.com,Name 19,no,City 4")
+    synced.run("sync", "--yes")
+    inbox.take("unsubscribed", "user1@example.com", datetime=int(time.time()) - 3600)
+    (synced.folder / "export.csv").write_text(
+        "email,name,active\n" + "".join(f"user{n}@example.com,Name {n},true\n" for n in (1, 2, 19))
+    )
+
+    told = synced.run("state", "adopt", "export.csv")
+    synced.run("sync", "--yes")
+
+    assert "2 are in the file as subscribed and known to be off: they stay off" in told.err
+    assert "--written" in told.err
+    assert [active(synced, f"user{number}@example.com") for number in (1, 2, 19)] == [False, True, False]
 
 
 # -- replay ----------------------------------------------------------------------------------------------------------
