@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from syncengine.sandbox import Sandbox
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist there are no workers
 def pytest_xdist_auto_num_workers() -> int:
     """Two a core: many tests run programs of their own and wait for them."""
     return 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2 * (os.cpu_count() or 1)
