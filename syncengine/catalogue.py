@@ -149,7 +149,8 @@ ENTRIES: tuple[Entry, ...] = (
         "suppressed",
         "SmartSender reported that this person unsubscribed, complained, bounced or was removed; "
         'or, under consent = "keep", a mirror removed them when they were not subscribed',
-        "nothing to do; if the list shows the contact as subscribed again: syncengine state adopt EXPORT.csv",
+        "nothing to do; if the list shows the contact as subscribed again: syncengine state adopt EXPORT.csv --written "
+        '"2026-11-25 10:00" (when SmartSender wrote it)',
     ),
     _held(
         "unsubscribed",

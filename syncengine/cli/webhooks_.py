@@ -138,7 +138,7 @@ def undo(context: click.Context, config_here: str | None, since: str, *, yes: bo
     """Take it that whoever left by webhooks since TIME never left: for events that somebody forged.
 
     Who left by an earlier event as well stays off. The events stay in the inbox. Under consent = "source" the next sync
-    sends these people as the file has them; under "keep" they need state adopt, with an export of the list.
+    sends these people as the file has them; under "keep" they need state adopt --written, with an export of the list.
 
     \b
     syncengine webhooks rotate && syncengine webhooks undo --since 2026-11-25T14:30

@@ -73,7 +73,7 @@ class Postman:
     _backoff: Backoff = field(default_factory=Backoff)
     _ahead: anyio.Semaphore = field(init=False)
     _recorder: Recorder[Note] = field(init=False)
-    _unwritable: StateError | None = None
+    _unwritable: Exception | None = None
 
     def __post_init__(self) -> None:
         self._left = iter(self.planned.waiting.items())
@@ -219,5 +219,5 @@ class Postman:
             return  # an fsync that failed once may succeed the next time without having written anything
         try:
             self.record.write(self.planned.mailing, notes)
-        except StateError as error:
+        except Exception as error:  # noqa: BLE001  # raised by whoever waits for it: here it would leave them waiting
             self._unwritable = error

@@ -52,12 +52,15 @@ class Disk(MailRecord):
     commits: list[list[Note]]
     free: threading.Event
     fails_at: int | None = None
+    fails_with: Exception = StateError(
+        "the state can't be written", why="no space", fix="make room", code="state-write"
+    )
 
     def write(self, mailing: Mailing, notes: Iterable[Note]) -> None:
         self.free.wait()
         together = list(notes)
         if self.fails_at is not None and len(self.commits) >= self.fails_at:
-            raise StateError("the state can't be written", why="no space", fix="make room", code="state-write")
+            raise self.fails_with
         super().write(mailing, together)
         self.commits.append(together)
 
@@ -163,6 +166,16 @@ async def test_nothing_leaves_that_can_not_be_noted(disk: Disk) -> None:
         "a0@example.com": Mailed.SENT, "a1@example.com": Mailed.SENT, "a2@example.com": Mailed.INTENDED,
     }  # fmt: skip
     assert planned.tally == Tally(sent=2)
+
+
+async def test_a_bug_of_ours_while_noting_ends_the_mailing_and_is_told(disk: Disk) -> None:
+    disk.fails_at, disk.fails_with = 5, RuntimeError("a bug")
+    planned, service = crowd(disk, 20), Service()
+
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="a bug"), flatten_subgroups=True):
+        await postman(planned, service, disk, StopSwitch()).deliver(1)
+
+    assert len(service.asked) < 20
 
 
 async def test_when_everybody_is_told_to_leave_at_once_what_was_answered_is_written_down(disk: Disk) -> None:
