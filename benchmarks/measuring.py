@@ -125,7 +125,7 @@ def facts() -> dict[str, object]:
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {_memory_of_machine()}{platform.system()}",
         "load": round(os.getloadavg()[0], 1),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -143,7 +143,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit measured; with a + where files differ from it."""
     done = subprocess.run(
         ["git", "describe", "--always", "--exclude=*", "--dirty=+"],

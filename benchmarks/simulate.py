@@ -3,8 +3,8 @@
 Each seed is a job, a service and a network of its own; exports come, runs are made, processes are killed, and judges
 watch (`syncengine/simulation`). Ends with 1 if a promise was broken, naming the seeds. `--seed N` tells the story of
 one.
-`--crashes` lets the six reference runs die at each of their crash points first. `--save` keeps the figures in
-`benchmarks/results/simulate.json`, as they grow.
+`--crashes` lets the six reference runs die at each of their crash points first. `--save` adds the figures, as they grow,
+to `benchmarks/results/simulate.json` (or to the file named): a long set may be run in pieces, by several commits.
 """
 
 import argparse
@@ -18,6 +18,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import measuring
 
 from syncengine.simulation import Verdict, simulate
 from syncengine.simulation.crashes import crash_everywhere
@@ -84,6 +87,8 @@ class Campaign:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.began = time.monotonic()
+        self.earlier = kept(arguments.save) if arguments.save else []
+        self.commit = measuring.commit()
         self.total: Counter[str] = Counter()
         self.done = 0
         self.crashes: dict[str, object] = {}
@@ -95,7 +100,7 @@ class Campaign:
         if asked.crashes:
             self.crashes, self.broken = crash_points()
         with multiprocessing.get_context("spawn").Pool(asked.workers, maxtasksperchild=2_000) as pool:
-            for seed, words, figures in pool.imap_unordered(one, range(asked.first, asked.first + asked.seeds), 10):
+            for seed, words, figures in pool.imap(one, range(asked.first, asked.first + asked.seeds), 10):
                 self.done += 1
                 self.total.update(figures)
                 if words:
@@ -114,6 +119,7 @@ class Campaign:
         first = self.arguments.first
         return {
             "date": datetime.now(UTC).date().isoformat(),
+            "commit": self.commit,
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
             "python": platform.python_version(),
             "packages": {name: version(name) for name in PACKAGES},
@@ -131,8 +137,19 @@ class Campaign:
 
     def keep(self) -> None:
         if self.arguments.save:
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(self.figures(), indent=1) + "\n", encoding="utf-8")
+            runs = [*self.earlier, self.figures()]
+            content = {"seeds_in_all": different_seeds(runs), "runs": runs}
+            self.arguments.save.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    """The runs a file has so far."""
+    return json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+
+
+def different_seeds(runs: list[dict[str, Any]]) -> int:
+    """How many seeds were lived by at least one run."""
+    return len(set().union(*(range(run["first_seed"], run["first_seed"] + run["seeds"]) for run in runs)))
 
 
 def main() -> int:
@@ -143,7 +160,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--crashes", action="store_true")
-    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--save", nargs="?", type=Path, const=RESULTS, metavar="FILE")
     asked = parser.parse_args()
     if asked.seed is not None:
         return story(asked.seed)
