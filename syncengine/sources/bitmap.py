@@ -110,15 +110,18 @@ def has(words: Words, places: Places) -> npt.NDArray[np.bool_]:
 
 
 def count_between(words: Words, edges: Places) -> Places:
-    """How many bits lie between each place and the next: "how many separators in this line".
-
-    By rank: bits before a place are those of the words before, and of the part of its own word.
-    """
+    """How many bits lie between each place and the next: "how many separators in this line"."""
     if not words.any():
         return np.zeros(max(0, edges.size - 1), np.int64)
     padded = np.append(words, np.uint64(0))  # so that the end of the text is a place too
-    counts = np.bitwise_count(padded).astype(np.int64)
-    word, bit = edges >> 6, (edges & 63).astype(np.uint64)
-    partial = padded[word] & ((_ONE << bit) - _ONE)
-    between: Places = np.diff((np.cumsum(counts) - counts)[word] + np.bitwise_count(partial))
+    between: Places = np.diff(bits_before(padded, edges))
     return between
+
+
+def bits_before(words: Words, places: Places) -> Places:
+    """How many bits lie before each place: those of the words before, and of the part of its own word."""
+    counts = np.bitwise_count(words).astype(np.int64)
+    word, bit = places >> 6, (places & 63).astype(np.uint64)
+    partial = words[word] & ((_ONE << bit) - _ONE)
+    before: Places = (np.cumsum(counts) - counts)[word] + np.bitwise_count(partial)
+    return before

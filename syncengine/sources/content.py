@@ -12,6 +12,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,14 +79,17 @@ class PlainBytes:
     """A file as it is, with pread: a mapping would die of SIGBUS when the file is cut while we read.
 
     Stretches end with a line where they can, so that the caller seldom has to copy one to cut it: `unread` bytes
-    are read again instead of being joined to the next stretch, which doubled the time.
+    are read again instead of being joined to the next stretch, which doubled the time. The next stretch is read by
+    `pool` while the caller looks at this one: reading, with its page faults, takes a third of what looking takes.
     """
 
-    def __init__(self, descriptor: int, file: LocalFile, chunk: int) -> None:
+    def __init__(self, descriptor: int, file: LocalFile, chunk: int, pool: Executor) -> None:
         self._descriptor = descriptor
         self._file = file
         self._chunk = chunk
+        self._pool = pool
         self._at = 0
+        self._coming: Future[bytes] | None = None  # what stands at `_at`, unless the caller leaves bytes unread
 
     @property
     def ended(self) -> bool:
@@ -95,18 +99,23 @@ class PlainBytes:
         self._at += count
 
     def take(self, unread: int) -> bytes:
+        coming, self._coming = self._coming, None
         self._at -= unread
-        left = self._file.size - self._at
-        want = left if left <= self._chunk + min(AHEAD, self._chunk) else self._whole_lines()
-        data = self._read(want, self._at)
-        self._at += want
+        data = self._stretch(self._at) if coming is None or unread else coming.result()
+        self._at += len(data)
+        if self._at < self._file.size:
+            self._coming = self._pool.submit(self._stretch, self._at)
         return data
 
-    def _whole_lines(self) -> int:
+    def _stretch(self, at: int) -> bytes:
+        left = self._file.size - at
+        return self._read(left if left <= self._chunk + min(AHEAD, self._chunk) else self._whole_lines(at), at)
+
+    def _whole_lines(self, at: int) -> int:
         """`chunk`, less what follows the last line end in it."""
         tail = min(AHEAD, self._chunk)
         start = self._chunk - tail
-        return start + (self._read(tail, self._at + start).rfind(b"\n") + 1 or tail)
+        return start + (self._read(tail, at + start).rfind(b"\n") + 1 or tail)
 
     def _read(self, count: int, at: int) -> bytes:
         with reading(self._file.shown):
@@ -222,8 +231,8 @@ class PlainFile:
 
     @contextmanager
     def open(self, chunk: int) -> Iterator[RawBytes]:
-        with self.file.open() as descriptor:
-            yield PlainBytes(descriptor, self.file, chunk)
+        with self.file.open() as descriptor, ThreadPoolExecutor(1, "reads") as pool:
+            yield PlainBytes(descriptor, self.file, chunk, pool)
 
 
 @dataclass(frozen=True, slots=True)
