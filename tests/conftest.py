@@ -9,6 +9,9 @@ import pytest
 hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("house")
 
+# Programs that the tests start would compile every module anew, each of them: half of what a short one costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 if TYPE_CHECKING:
     import httpx
 
