@@ -2,9 +2,8 @@
 
 Each seed is a job, a service and a network of its own; exports come, runs are made, processes are killed, and judges
 watch (`syncengine/simulation`). Ends with 1 if a promise was broken, naming the seeds. `--seed N` tells the story of
-one.
-`--crashes` lets the six reference runs die at each of their crash points first. `--save` adds the figures, as they grow,
-to `benchmarks/results/simulate.json` (or to the file named): a long set may be run in pieces, by several commits.
+one. `--crashes` lets the six reference runs die at each of their crash points first. `--save` adds the figures, as they
+grow, to `benchmarks/results/simulate.json` (or to the file named): a long set may be run in pieces, by several commits.
 """
 
 import argparse
