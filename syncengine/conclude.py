@@ -189,6 +189,7 @@ def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataF
 
     A contact that was rejected may pass under another mapping. Of one left unresolved only mode and consent decide.
     """
+    refused = [frame for frame in refused if not frame.is_empty()]
     if not refused:
         return pl.DataFrame(schema=dict.fromkeys((KEY, FINGERPRINT, "outcome", "code", "text", "rules"), pl.String))
     rejected = pl.col("outcome") == Outcome.REJECTED.value

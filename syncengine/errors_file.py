@@ -48,7 +48,7 @@ def _entries(plan: FrozenPlan, verdicts: pl.DataFrame) -> Iterator[pl.DataFrame]
     for held in plan.held():
         yield held.with_columns(pl.lit("held").alias("stage"))
     refused = verdicts.filter(pl.col("outcome") != Outcome.CONFIRMED.value)
-    for wave in plan.waves:
+    for wave in plan.waves if not refused.is_empty() else ():
         last = wave.first_batch + wave.batches
         mine = refused.filter(pl.col(BATCH).is_between(wave.first_batch, last, closed="left"))
         if mine.is_empty():

@@ -6,16 +6,12 @@ from datetime import datetime
 import polars as pl
 
 from syncengine.frames import (
-    ACTIVE,
-    ADDRESS,
     AFTER,
     BATCH,
     CONFIRMED_AT,
-    EMAIL,
     FINGERPRINT,
     KEY,
     KEY_HASH,
-    NAME,
     OP,
     ORIGIN,
     POSITION,
@@ -36,6 +32,7 @@ VERDICT_SCHEMA = {
 
 
 _NO_BATCHES = pl.Series([], dtype=pl.UInt32)
+_NO_KEYS = pl.DataFrame(schema={KEY: pl.String, KEY_HASH: pl.UInt64})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +74,15 @@ def fold(
     confirmed = pl.col("outcome").is_null() | (pl.col("outcome") == Outcome.CONFIRMED.value)
     left = (pl.col(OP) == Op.REMOVE.value) | (pl.col("code") == "gone")
     present = judged.filter(confirmed & ~left.fill_null(value=False))
+    refused = judged.clear() if verdicts.is_empty() else judged.filter(~confirmed)
     return Folded(
         snapshot_rows(present, origin=origin, at=at),
         pl.concat([_all_keys(judged.filter(confirmed & left.fill_null(value=False))), replaced_keys(present)]),
-        judged.filter(~confirmed).select(KEY, FINGERPRINT, "outcome", "code", "text"),
+        refused.select(KEY, FINGERPRINT, "outcome", "code", "text"),
         pl.concat(
             [
-                _all_keys(judged.filter(~confirmed)),  # a refused one, too: an attempt before may have been applied
-                _all_keys(rows.filter(pl.col(BATCH).is_in(begun.implode()))),
+                _all_keys(refused),  # too: an attempt before may have been applied
+                _all_keys(rows.filter(pl.col(BATCH).is_in(begun.implode()))) if len(begun) else _NO_KEYS,
             ]
         ),
     )
@@ -99,27 +97,22 @@ def _judged(rows: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
 
 def snapshot_rows(changes: pl.DataFrame, *, origin: str, at: datetime) -> pl.DataFrame:
     """CHANGE rows that are on the list now, as SNAPSHOT."""
-    rows = changes.select(
-        KEY,
-        KEY_HASH,
-        EMAIL,
-        ADDRESS,
-        NAME,
-        ACTIVE,
-        pl.col(AFTER).alias(VARIABLES),
-        FINGERPRINT,
-        pl.lit(origin).alias(ORIGIN),
-        pl.lit(at).dt.convert_time_zone("UTC").dt.cast_time_unit("us").alias(CONFIRMED_AT),
+    told = {
+        VARIABLES: pl.col(AFTER),
+        ORIGIN: pl.lit(origin),
+        CONFIRMED_AT: pl.lit(at).dt.convert_time_zone("UTC").dt.cast_time_unit("us"),
+    }
+    return changes.select(
+        told.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in SNAPSHOT_SCHEMA.items()
     )
-    return rows.select(pl.col(name).cast(dtype) for name, dtype in SNAPSHOT_SCHEMA.items())
 
 
 def _all_keys(changes: pl.DataFrame) -> pl.DataFrame:
     """KEY, KEY_HASH that contacts of CHANGE have, or had before."""
-    return pl.concat([changes.select(KEY, KEY_HASH), replaced_keys(changes)])
+    return pl.concat([changes.select(KEY, KEY_HASH), replaced_keys(changes)]) if changes.height else _NO_KEYS
 
 
 def replaced_keys(changes: pl.DataFrame) -> pl.DataFrame:
     """KEY, KEY_HASH that contacts of CHANGE had before."""
-    replaced = changes.select(pl.col(REPLACES).alias(KEY)).drop_nulls()
-    return replaced.with_columns(key_hashes(replaced[KEY]).alias(KEY_HASH))
+    replaced = changes[REPLACES].drop_nulls().alias(KEY)
+    return pl.DataFrame([replaced, key_hashes(replaced)]) if len(replaced) else _NO_KEYS

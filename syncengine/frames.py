@@ -93,6 +93,17 @@ SNAPSHOT_SCHEMA: Final = pl.Schema(
 )
 
 
+FEW_ROWS: Final = 10_000
+
+
+def collected(query: pl.LazyFrame, *, rows: int) -> pl.DataFrame:
+    """What a query over so many rows gives.
+
+    Of few rows the engine that streams costs 3 ms more than the one that does not, and of 10,000 a tenth more.
+    """
+    return query.collect(engine="in-memory" if rows <= FEW_ROWS else "auto")
+
+
 def source_column(name: str) -> str:
     """The column of a RAW frame that holds the source's column `name`."""
     return SOURCE_PREFIX + name

@@ -35,6 +35,7 @@ from syncengine.frames import (
     NOT_BEFORE,
     OP,
     VARIABLES,
+    collected,
 )
 from syncengine.model import Op
 
@@ -43,6 +44,7 @@ PLAN_FOLDER: Final = "plan"
 
 
 ROWS_PER_FILE: Final = 50_000
+SMALL: Final = 1_000  #: rows of a file that is kept in memory once it was read
 _OPS: Final = (Op.UNSUBSCRIBE, Op.RENAME, Op.UPDATE, Op.ADD, Op.REMOVE)
 _WAVE_ORDER: Final = {op: order for order, op in enumerate(_OPS)}
 
@@ -86,6 +88,7 @@ class FrozenPlan:
     same_files: tuple[PlanFile, ...]
     rekey_files: tuple[PlanFile, ...]
     facts: Mapping[str, Any]
+    _small: dict[str, pl.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def contacts(self) -> int:
@@ -98,18 +101,30 @@ class FrozenPlan:
     def slices(self, wave: Wave, *, without: Collection[int] = (), but: Collection[str] = ()) -> Iterator[pl.DataFrame]:
         """The rows of a wave with their `batch`, a file at a time, batches in `without` left out.
 
-        Columns in `but` are not read: most of a plan is what the source said, and what it will say afterwards.
+        Columns in `but` are not read where that saves something: most of a plan is what the source said, and what it
+        will say afterwards.
         """
         done = pl.Series(sorted(without), dtype=pl.UInt32)
         first = wave.first_batch
         for file in wave.files:
-            batch = (pl.int_range(pl.len(), dtype=pl.UInt32) // self.batch_size + first).cast(pl.UInt32)
-            plan = pl.scan_parquet(self.folder / PLAN_FOLDER / file.name, glob=False)
-            if AFTER in plan.collect_schema() and AFTER not in but:
-                plan = plan.with_columns(pl.coalesce(AFTER, VARIABLES).alias(AFTER))
-            rows = plan.drop(*but, strict=False).with_columns(batch.alias(BATCH)).collect()
+            rows = self._rows_of(file, first, but)
             first += -(-file.rows // self.batch_size)
             yield rows.filter(~pl.col(BATCH).is_in(done.implode())) if len(done) else rows
+
+    def _rows_of(self, file: PlanFile, first_batch: int, but: Collection[str]) -> pl.DataFrame:
+        """The rows of a file with their `batch`. A small one is read once: each of the three looks at it costs 1 ms."""
+        if file.name in self._small:
+            return self._small[file.name]
+        is_small = file.rows <= SMALL
+        plan = pl.scan_parquet(self.folder / PLAN_FOLDER / file.name, glob=False)
+        batch = (pl.int_range(pl.len(), dtype=pl.UInt32) // self.batch_size + first_batch).cast(pl.UInt32)
+        told = [batch.alias(BATCH)]
+        if AFTER in plan.collect_schema() and (is_small or AFTER not in but):
+            told.append(pl.coalesce(AFTER, VARIABLES).alias(AFTER))
+        if not is_small:
+            return plan.drop(*but, strict=False).with_columns(told).collect()
+        self._small[file.name] = collected(plan.with_columns(told), rows=file.rows)
+        return self._small[file.name]
 
     def held(self) -> Iterator[pl.DataFrame]:
         """HELD rows of the plan, a file at a time."""

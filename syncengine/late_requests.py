@@ -26,6 +26,8 @@ def doubts_of(rows: pl.DataFrame, given_up: Mapping[int, float | None], now: dat
 
     `given_up` as the journal tells it; of an open batch the last attempt may be of just now.
     """
+    if not given_up:
+        return NO_DOUBTS
     ends = [(now.timestamp() if since is None else since) + GRACE for since in given_up.values()]
     until = pl.DataFrame({BATCH: list(given_up), "until": ends}, schema={BATCH: pl.UInt32, "until": pl.Float64})
     late = rows.join(until, on=BATCH, how="inner").select(KEY, ADDRESS, CONTACT, FINGERPRINT, "until")
@@ -41,6 +43,8 @@ def joined_doubts(doubts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     alone = pl.col(FINGERPRINT).n_unique() == 1
     fingerprint = pl.when(alone).then(pl.col(FINGERPRINT).first()).otherwise(pl.lit(CONTENT_UNKNOWN, pl.UInt64))
     together = pl.concat([NO_DOUBTS, *doubts])
+    if together.is_empty():
+        return together
     return together.group_by(KEY, maintain_order=True).agg(fingerprint.alias(FINGERPRINT), pl.col("until").max())
 
 

@@ -100,6 +100,10 @@ class _Newer:
     origin: npt.NDArray[np.uint32]
 
 
+_NO_NUMBERS: Final = np.empty(0, np.uint64)
+_NOTHING_NEWER: Final = _Newer(_NO_NUMBERS, _NO_NUMBERS, np.empty(0, np.bool_), np.empty(0, np.uint32))
+
+
 class FrameSnapshot:
     """A snapshot over one frame or Parquet file sorted by key hash, and frames of what was changed later, with `gone`,
     the newest last. Two numbers a row are held in memory, if `numbers` does not have them elsewhere.
@@ -275,6 +279,8 @@ def _newest(files: Sequence[pl.LazyFrame]) -> _Newer:
         file.select(KEY_HASH, FINGERPRINT, GONE, pl.lit(number, pl.UInt32).alias("origin")).collect()
         for number, file in enumerate(files)
     ]
+    if not parts:
+        return _NOTHING_NEWER
     schema = {KEY_HASH: pl.UInt64, FINGERPRINT: pl.UInt64, GONE: pl.Boolean, "origin": pl.UInt32}
     told = pl.concat([pl.DataFrame(schema=schema), *parts])
     newest = told.unique(KEY_HASH, keep="last", maintain_order=True).sort(KEY_HASH)
@@ -315,7 +321,7 @@ def _all_places(within: Hashes, asked: Hashes) -> Positions:
 
 def empty_snapshot() -> FrameSnapshot:
     """The snapshot of a list nothing was ever confirmed for."""
-    return FrameSnapshot(pl.LazyFrame(schema=SNAPSHOT_SCHEMA))
+    return FrameSnapshot(pl.LazyFrame(schema=SNAPSHOT_SCHEMA), numbers=Numbers(_NO_NUMBERS, _NO_NUMBERS))
 
 
 def open_snapshot(path: Path, newer: Sequence[Path] = (), numbers: Numbers | None = None) -> FrameSnapshot:

@@ -196,8 +196,9 @@ class _Comparer:
 
     def contradicted(self, rows: pl.DataFrame) -> pl.DataFrame:
         doubts = self.found.contradicted
-        told = rows.clear() if doubts.is_empty() else rows  # a semi join would look at every key
-        return told.join(doubts, on=[KEY_HASH, KEY], how="semi", maintain_order="left").with_columns(
+        if doubts.is_empty():
+            return rows.clear()  # a semi join would look at every key
+        return rows.join(doubts, on=[KEY_HASH, KEY], how="semi", maintain_order="left").with_columns(
             pl.lit("duplicate").alias(CODE),
             pl.lit("another row of this contact is held for its consent; the two contradict each other").alias(REASON),
         )
@@ -205,8 +206,9 @@ class _Comparer:
     def refused_before(self, changes: pl.DataFrame) -> pl.DataFrame:
         """What would be sent, and was refused with this very content; or with any, where content is not the point."""
         refusals = self.memory.refusals.rename({FINGERPRINT: "refused"})
-        would_be_sent = changes.clear() if refusals.is_empty() else changes.filter(pl.col(OP) != SAME)
-        told = would_be_sent.join(refusals, on=KEY, how="inner", maintain_order="left")
+        if refusals.is_empty():
+            return changes.clear()
+        told = changes.filter(pl.col(OP) != SAME).join(refusals, on=KEY, how="inner", maintain_order="left")
         return told.filter(pl.col("any_content") | (pl.col("refused") == pl.col(FINGERPRINT))).with_columns(
             pl.col("refused_as").alias(CODE), pl.col("refused_with").alias(REASON)
         )
@@ -230,10 +232,12 @@ class _Comparer:
     def erased(self, changes: pl.DataFrame) -> pl.DataFrame:
         forgotten = self.memory.forgotten
         if not len(forgotten.tombstones):
-            return changes.clear().with_columns(pl.lit("").alias(CODE), pl.lit("").alias(REASON))
+            return changes.clear()
         return _held_as(changes, "forgotten", ~pl.col(KNOWN) & is_forgotten(forgotten))
 
     def suppressed(self, changes: pl.DataFrame) -> pl.DataFrame:
+        if not len(self.memory.off):
+            return changes.clear()
         off = pl.col(ADDRESS).is_in(self.memory.off.implode())
         return _held_as(changes, "suppressed", ~pl.col(KNOWN) & off)
 
@@ -243,7 +247,7 @@ class _Comparer:
         """
         mapping = self.intent.mapping
         if not mapping.opt_outs or mapping.opted_out is OptedOut.RECORD:
-            return changes.clear().with_columns(pl.lit("").alias(CODE), pl.lit("").alias(REASON))
+            return changes.clear()
         reason = opted_out(mapping.opt_outs, pl.col(SOURCE).struct.field)
         strangers = changes.filter(~pl.col(KNOWN)).join(self.memory.doubtful.select(KEY), on=KEY, how="anti")
         told = strangers.with_columns(pl.lit("opted-out").alias(CODE), reason.alias(REASON))

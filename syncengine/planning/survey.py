@@ -25,6 +25,7 @@ from syncengine.frames import (
     ROW,
     SOURCE,
     SOURCE_FILE,
+    collected,
     source_column,
     told_columns,
     variable_column,
@@ -202,7 +203,7 @@ class _Surveyor:
             return self.no_rows  # the plan of it costs 10 ms, twice a chunk: a fifth of a night without a change
         shown = (*columns, SOURCE_FILE) if several else columns
         raw = _raw(rows, chunk.file, shown, 0, several=several).with_columns(pl.Series(ORDINAL, ordinals))
-        read = normalise(raw.lazy(), self.mapping, columns=shown, plain=chunk.plain).collect()
+        read = collected(normalise(raw.lazy(), self.mapping, columns=shown, plain=chunk.plain), rows=raw.height)
         if self.no_rows is None:
             self.no_rows = read.clear()
         return read
@@ -212,7 +213,7 @@ class _Surveyor:
             self.take_recalled(chunk, chunk.recalled, columns, several=several)
             return
         raw, columns = _numbered(chunk, columns, self.result.rows, several=several)
-        rows = normalise(raw.lazy(), self.mapping, columns=columns, plain=chunk.plain).collect()
+        rows = collected(normalise(raw.lazy(), self.mapping, columns=columns, plain=chunk.plain), rows=raw.height)
         if not chunk.held.is_empty():
             self.hold(_held_in_reading(chunk, columns, self.result.rows + rows.height, several=several))
         if self.result.rows < _EVIDENCE_ROWS:

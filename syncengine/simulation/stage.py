@@ -6,13 +6,12 @@ disk as the kernel has it, and the requests that are on their way.
 
 import asyncio
 import contextlib
+import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-
-import polars as pl
 
 from syncengine.errors import SyncEngineError
 from syncengine.events import BatchSettled, Event
@@ -223,7 +222,8 @@ class Stage:
             return []
         with contextlib.closing(ledger):
             contacts = StateStore(ledger, self.disk, DEFAULT_LIST, URL).contacts()
-            rows = contacts.select(KEY, EMAIL, NAME, ACTIVE, VARIABLES, FINGERPRINT).sort(KEY).collect()
+            told = contacts.select(KEY, EMAIL, NAME, ACTIVE, VARIABLES, FINGERPRINT).sort(KEY)
+            rows = told.collect(engine="in-memory")  # of few contacts; the other engine takes 1 ms longer
         return [Known(*row) for row in rows.iter_rows()]
 
     async def look_back(self, company: Company, source: FrameSource) -> None:
@@ -258,12 +258,13 @@ class Stage:
 
     def _told(self) -> set[str]:
         """Addresses the runs have told about: held, rejected, unresolved. They are in errors.csv, and not lost."""
-        told = [
-            pl.read_csv(path, columns=[EMAIL], infer_schema=False)
-            for path in sorted(self.disk.glob("runs/*/errors.csv"))
-            if path.stat().st_size
-        ]
-        return {email.lower() for frame in told for email in frame[EMAIL].drop_nulls()}
+        told: set[str] = set()
+        for path in self.disk.glob("runs/*/errors.csv"):
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = csv.reader(file)
+                place = next(rows, [EMAIL]).index(EMAIL)  # the first: the source has a column of that name, too
+                told |= {row[place].lower() for row in rows}
+        return told
 
 
 @contextlib.contextmanager

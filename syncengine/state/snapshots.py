@@ -18,7 +18,7 @@ from polars.io.plugins import register_io_source
 
 from syncengine.durable import drafted
 from syncengine.errors import InternalError
-from syncengine.frames import FINGERPRINT, GONE, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.frames import FINGERPRINT, GONE, KEY, KEY_HASH, SNAPSHOT_SCHEMA, collected
 from syncengine.ports import Changes
 from syncengine.snapshot import UNKNOWN, FrameSnapshot
 
@@ -43,14 +43,15 @@ def merge(target: Path, old: pl.LazyFrame, changes: Changes, *, rows: int) -> in
     )
     ranges = max(1, -(-rows // ROWS_PER_RANGE))
     edges = [number * _HASHES // ranges for number in range(ranges)] + [_HASHES]
-    pieces = (_sorted_range(old, new, left, renewed, low, high - 1) for low, high in itertools.pairwise(edges))
+    queries = (_sorted_range(old, new, left, renewed, low, high - 1) for low, high in itertools.pairwise(edges))
+    pieces = (collected(query, rows=rows) for query in queries)
     with drafted(target) as draft:
         return write_pieces(draft, pieces)
 
 
 def _sorted_range(
     base: pl.LazyFrame, new: pl.LazyFrame, left: pl.LazyFrame, renewed: pl.LazyFrame, low: int, high: int
-) -> pl.DataFrame:
+) -> pl.LazyFrame:
     inside = pl.col(KEY_HASH).is_between(pl.lit(low, pl.UInt64), pl.lit(high, pl.UInt64))
     kept = (
         base.filter(inside)
@@ -59,7 +60,7 @@ def _sorted_range(
         .with_columns(pl.coalesce("renewed", FINGERPRINT).alias(FINGERPRINT))
         .select(SNAPSHOT_SCHEMA.names())
     )
-    return pl.concat([kept, new.filter(inside)]).sort(KEY_HASH, KEY).collect()
+    return pl.concat([kept, new.filter(inside)]).sort(KEY_HASH, KEY)
 
 
 def few_changes(old: FrameSnapshot, changes: Changes, *, most: int) -> pl.DataFrame | None:

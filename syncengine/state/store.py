@@ -60,9 +60,17 @@ class StateStore:
 
     def current(self) -> ListState:
         """Where the state of the list stands. Raises StateError if it belongs to another account."""
-        row = row_in_force(self._db, self._list)
+        row = self._row()
         if row is None:
             return ListState(self._list, 0, 0, None, "")
+        held = generation_of(row, self._folder)
+        return ListState(self._list, held.number, held.contacts, held.path, row["updated_at"], held.newer_paths)
+
+    def _row(self) -> sqlite3.Row | None:
+        """What is in force of the list. Raises StateError if it is another account's, or another program's."""
+        row = row_in_force(self._db, self._list)
+        if row is None:
+            return None
         if row["account"] != self._account:
             raise StateError(
                 f"the state of list {self._list} belongs to {row['account']}",
@@ -77,8 +85,7 @@ class StateStore:
                 fix="use the program that wrote it, or: syncengine state reset",
                 code="state-scheme",
             )
-        held = generation_of(row, self._folder)
-        return ListState(self._list, held.number, held.contacts, held.path, row["updated_at"], held.newer_paths)
+        return row
 
     def snapshot(self) -> FrameSnapshot:
         """The confirmed contacts. Raises StateError if a file is not the one that was written."""
@@ -310,8 +317,7 @@ class StateStore:
         )
 
     def _in_force(self) -> Generation:
-        self.current()  # raises if it is another account's
-        return generation_of(row_in_force(self._db, self._list), self._folder)
+        return generation_of(self._row(), self._folder)
 
     def _remember_refusals(self, db: sqlite3.Connection, changes: Changes, run: str, now: datetime) -> None:
         """Content that was refused is noted; notes about contacts that were confirmed since are dropped."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import polars as pl
 
@@ -30,6 +31,10 @@ class FrameSource:
             yield Chunk(self._name, rows.with_columns(pl.col("row").cast(pl.UInt64)), _nobody_held(self._rows))
 
     def digest(self) -> str:
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return "blake2b:" + hashlib.blake2b(self._rows.write_csv().encode(), digest_size=16).hexdigest()
 
     @property
