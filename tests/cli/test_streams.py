@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncengine.cli.main import ALLOCATION, main
+
 if TYPE_CHECKING:
     from conftest import Project
 
@@ -124,3 +126,17 @@ def test_with_json_every_ending_has_exactly_one_document(project: "Project", arg
     error = document["error"] if "error" in document else document["runs"][0]["error"]
     assert (document["schema_version"], error["code"], error["sent"]) == (1, code, "nothing was sent")
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, ALLOCATION[1]), ("narenas:4", "narenas:4")])
+def test_memory_is_given_back_at_once_unless_somebody_wants_it_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, then: str
+) -> None:
+    monkeypatch.setenv(ALLOCATION[0], given or "")
+    if given is None:
+        monkeypatch.delenv(ALLOCATION[0])
+
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+    assert os.environ[ALLOCATION[0]] == then
