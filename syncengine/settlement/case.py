@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Final
 
 from syncengine.attribution import AddressBook, Blame, Complaint, Named, attribute, whom_it_names
+from syncengine.catalogue import Family
 from syncengine.errors import InternalError
 from syncengine.model import Answer, Call, Op, Outcome, Verdict
 
@@ -159,6 +160,8 @@ class Case:
     add_sent: set[int] = field(default_factory=set)  #: may have been stored since an update of it last failed
     to_add: set[int] = field(default_factory=set)
     to_update: set[int] = field(default_factory=set)
+    may_be_renamed: set[int] = field(default_factory=set)  #: by a request that did not say so: asked again, it fails
+    told_alone: dict[int, Family] = field(default_factory=dict)  #: of what kind the last error of a lone contact was
     present: set[int] = field(default_factory=set)  #: an update found it
     created: set[int] = field(default_factory=set)  #: an add was accepted
     beliefs: list[Belief] = field(default_factory=list)
@@ -234,6 +237,7 @@ class Case:
         blame = attribute(errors, group, self.book)
         if len(group) == 1:
             self._learn_names(errors, group[0])
+            self.told_alone[group[0]] = (*blame.named.values(), *blame.unnamed)[0].reading.family
             return blame
         if self.names is Names.MISLEADING:
             return Blame({}, (*blame.named.values(), *blame.unnamed), blame.repeated)
@@ -243,19 +247,20 @@ class Case:
         told = {whom_it_names(text, position, self.book) for text in errors}
         if Named.SOMEBODY_ELSE in told:
             self.names = Names.MISLEADING
-        elif Named.THE_CONTACT in told and self.names is Names.UNPROVEN:
+        elif Named.THE_CONTACT in told and self.names is Names.UNPROVEN and position not in self.may_be_renamed:
             self.names = Names.PROVEN
 
     def settled(self) -> Settled:
         leftovers = {position: Verdict(Outcome.UNRESOLVED, "unattributable") for position in self.open}
         unknown = self.terms.op is Op.ADD
+        waived = self.names is Names.MISLEADING and self.may_be_renamed  # they were not trusted: nothing is shown
         return Settled(
             self.size,
             self.verdicts | leftovers,
             existed=len((self.present | self.told_exists) - self.created) if unknown else 0,
             created=len(self.created) if unknown else 0,
             obscure=self.obscure,
-            names=self.names,
+            names=self.terms.names if waived else self.names,
             stores_nothing=self.stores_nothing,
         )
 

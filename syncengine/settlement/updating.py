@@ -20,6 +20,8 @@ from syncengine.settlement.dividing import (
     without,
 )
 
+#: what a service may say of a rename that was done before; missing apart, which sends us to the new address
+_MAY_MEAN_RENAMED: Final = frozenset({Family.OTHER, Family.EXISTS})
 _NEITHER: Final = "answered with neither id nor error"
 
 
@@ -51,9 +53,9 @@ def _after_counted(
     if over_limit(blame, group) or blame.repeated or updated + failed != len(group):
         yield from _after_uncounted(case, group, call, blame)
         return None
-    suspect = yield from prove_names(
-        case, blame, lambda part: update(case, part, call), lambda one: one not in case.present
-    )
+    if call is Call.RENAME and updated:
+        _note_renamed(case, group, blame)
+    suspect = yield from _prove_names(case, blame, call)
     if suspect is not None and case.names is Names.MISLEADING:
         yield from _find_by_counts(case, without(group, (suspect,)), failed, suspect, nobody_named(blame), call)
         return failed
@@ -69,11 +71,20 @@ def _after_counted(
     return failed
 
 
+def _prove_names(case: Case, blame: Blame, call: Call) -> Generator[Ask, Answer, int | None]:
+    """Of one who is named: alone it has to fail again, for the same reason."""
+
+    def fails_again(suspect: int) -> bool:
+        same = case.told_alone.get(suspect) is blame.named[suspect].reading.family
+        return same and suspect not in case.present
+
+    return (yield from prove_names(case, blame, lambda part: update(case, part, call), fails_again))
+
+
 def _find_by_counts(case: Case, rest: Group, failed: int, suspect: int, blame: Blame, call: Call) -> Steps:
     """The names of an answer count for nothing, and its numbers stand. `suspect` was asked about alone meanwhile."""
     verdict = case.verdicts.get(suspect)
-    may_be_done = suspect in case.to_update  # renamed the first time, and not found alone for that reason
-    if may_be_done or (verdict is not None and verdict.outcome is Outcome.UNRESOLVED):
+    if suspect in case.may_be_renamed or (verdict is not None and verdict.outcome is Outcome.UNRESOLVED):
         yield from isolate(case, rest, blame, lambda part: update(case, part, call))
     else:
         yield from _find(case, rest, failed - (suspect not in case.present), blame.unnamed, call)
@@ -86,9 +97,9 @@ def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Step
     elif len(group) == 1:
         yield from _judge_lone(case, group[0], blame, call)
     else:
-        suspect = yield from prove_names(
-            case, blame, lambda part: update(case, part, call), lambda one: one not in case.present
-        )
+        if call is Call.RENAME:
+            _note_renamed(case, group, blame)
+        suspect = yield from _prove_names(case, blame, call)
         if suspect is not None and case.names is Names.MISLEADING:
             rest = without(group, (suspect,))
             yield from isolate(case, rest, nobody_named(blame), lambda part: update(case, part, call))
@@ -101,6 +112,11 @@ def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Step
             yield from each([rest], lambda part: update(case, part, call))
         else:
             yield from isolate(case, rest, blame, lambda part: update(case, part, call))
+
+
+def _note_renamed(case: Case, group: Group, blame: Blame) -> None:
+    """Some of `group` may be renamed now. Whoever is fails when asked again, whatever the first answer meant."""
+    case.may_be_renamed.update(without(group, blame.named) if case.names_are_proven else group)
 
 
 def _find(case: Case, group: Group, bad: int, complaints: Sequence[Complaint], call: Call) -> Steps:
@@ -116,6 +132,8 @@ def _find(case: Case, group: Group, bad: int, complaints: Sequence[Complaint], c
     open_failures: int | None = bad
     while parts:
         failed = yield from update(case, parts.pop(0), call)
+        if call is Call.RENAME:
+            failed = None  # of who fails now, some were renamed by the first request
         open_failures = None if failed is None or open_failures is None else open_failures - failed
         rest = tuple(position for part in parts for position in part)
         if open_failures is None or not 0 <= open_failures <= len(rest):
@@ -139,6 +157,8 @@ def _judge(case: Case, position: int, complaint: Complaint, call: Call) -> None:
     case.add_sent.discard(position)
     if family is Family.MISSING:
         _treat_missing(case, position, complaint, call)
+    elif call is Call.RENAME and position in case.may_be_renamed and family in _MAY_MEAN_RENAMED:
+        case.unresolved(position, "unattributable", complaint.text)
     elif family is Family.OTHER and _may_be_missing(case, position):
         case.not_updated.add(position)
         case.to_add.add(position)
@@ -149,7 +169,7 @@ def _judge(case: Case, position: int, complaint: Complaint, call: Call) -> None:
 def _treat_missing(case: Case, position: int, complaint: Complaint, call: Call) -> None:
     if case.terms.op is Op.UNSUBSCRIBE:
         case.decide(position, GONE)
-    elif call is Call.RENAME and (case.terms.may_add or case.about.lost() or position in case.about.doubted()):
+    elif call is Call.RENAME and (case.terms.may_add or _may_be_renamed(case, position)):
         case.to_update.add(position)  # renamed before and the answer lost, or gone: its new address tells
     elif position in case.told_exists:
         case.unresolved(position, "contradictory", complaint.text)
@@ -161,6 +181,10 @@ def _treat_missing(case: Case, position: int, complaint: Complaint, call: Call) 
         case.to_add.add(position)
     else:
         case.reject(position, complaint, "not-found" if case.terms.known else "not-on-list")
+
+
+def _may_be_renamed(case: Case, position: int) -> bool:
+    return bool(case.about.lost()) or position in case.about.doubted() or position in case.may_be_renamed
 
 
 def _may_be_missing(case: Case, position: int) -> bool:
