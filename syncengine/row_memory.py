@@ -23,6 +23,7 @@ import numpy.typing as npt
 import xxhash
 
 from syncengine.durable import PRIVATE_FILE, drafted, reserve
+from syncengine.sorted_hashes import UNKNOWN, SortedHashes
 
 Numbers = npt.NDArray[np.uint64]
 
@@ -65,7 +66,7 @@ class RowMemory:
     """The rows of earlier runs, and a file for those of this one."""
 
     def __init__(self, segments: tuple[Segment, ...], meaning: bytes, notes: Path | None) -> None:
-        self._segments = segments
+        self._segments = [(segment, SortedHashes(segment.rows)) for segment in segments]
         self._notes = notes
         self._noted: set[str] = set()
         self.filled = frozenset[str]().union(*(segment.filled for segment in segments))
@@ -79,15 +80,14 @@ class RowMemory:
         """What is known of rows with these hashes."""
         known = np.zeros(rows.size, np.bool_)
         keys, fingerprints = np.zeros(rows.size, np.uint64), np.zeros(rows.size, np.uint64)
-        order = np.argsort(rows)  # sorted questions walk the array instead of jumping through it
-        asked = rows[order]
-        for segment in self._segments:
-            places = np.searchsorted(segment.rows, asked)
-            np.minimum(places, segment.rows.size - 1, out=places)
-            found = segment.rows[places] == asked
-            at, places = order[found], places[found]
-            known[at] = True
-            keys[at], fingerprints[at] = segment.keys[places], segment.fingerprints[places]
+        for segment, places_of in self._segments:
+            places = places_of.places(rows)
+            found = places != UNKNOWN
+            if found.all():  # as nearly always: nothing has to be picked out
+                return Recollection(found, segment.keys.take(places), segment.fingerprints.take(places))
+            places = places[found]
+            known |= found
+            keys[found], fingerprints[found] = segment.keys.take(places), segment.fingerprints.take(places)
         return Recollection(known, keys, fingerprints)
 
     def note(self, rows: Numbers, keys: Numbers, fingerprints: Numbers, filled: Iterable[str]) -> None:
@@ -161,7 +161,7 @@ def _segment(path: Path, meaning: bytes) -> Segment | None:
             return None
         if _checksum(path) != header[32:40]:
             return None
-        numbers = np.memmap(path, "<u8", "r", _HEADER).reshape(3, count)
+        numbers = np.asarray(np.memmap(path, "<u8", "r", _HEADER)).reshape(3, count)
         filled = header[_NAMES:].rstrip(b"\0").decode("utf-8").split()
         return Segment(numbers[0], numbers[1], numbers[2], frozenset(filled))
     return None

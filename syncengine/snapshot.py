@@ -19,10 +19,8 @@ import polars as pl
 
 from syncengine.frames import ADDRESS, FINGERPRINT, GONE, KEY, KEY_HASH, LEFT_SOURCE, SNAPSHOT_SCHEMA
 from syncengine.normalise.rows import hash_of
+from syncengine.sorted_hashes import UNKNOWN, Hashes, Positions, SortedHashes, among
 
-Hashes = npt.NDArray[np.uint64]
-Positions = npt.NDArray[np.int64]
-UNKNOWN: Final = -1
 AT_A_TIME: Final = 1_000_000
 EXPECTED: Final = 250_000  #: contacts that are fetched together; 400 bytes each
 
@@ -115,11 +113,13 @@ class FrameSnapshot:
         numbers = numbers or _numbers_of(rows)
         self._base = rows
         self._hashes = numbers.hashes
-        self._fingerprints = numbers.fingerprints
+        self._fingerprints = np.asarray(numbers.fingerprints)
+        self._places = SortedHashes(self._hashes)
         self._files = tuple(newer)
         self._newer = _newest(self._files)
+        self._newer_places = SortedHashes(self._newer.hashes)
         self._replaced = _all_places(self._hashes, self._newer.hashes)
-        self._by_address: tuple[Hashes, Positions] | None = None  # only jobs with an id column ask for it
+        self._by_address: tuple[SortedHashes, Positions] | None = None  # only jobs with an id column ask for it
         self._expected: tuple[Hashes, pl.DataFrame] | None = None
 
     @property
@@ -147,19 +147,18 @@ class FrameSnapshot:
         return pl.concat([kept, *(_fetch(file, self._own(number)) for number, file in enumerate(self._files))])
 
     def recognise(self, key_hashes: Hashes, fingerprints: Hashes) -> Recognition:
-        order = np.argsort(key_hashes)  # sorted questions walk the array instead of jumping through it
-        asked = key_hashes[order]
-        positions = np.full(len(asked), UNKNOWN, dtype=np.int64)
-        same = np.zeros(len(asked), dtype=np.bool_)
-        found = _places(self._hashes, asked)
-        known = found != UNKNOWN
-        positions[order] = found
-        same[order[known]] = self._fingerprints[found[known]] == fingerprints[order[known]]
+        if not self.size:
+            nobody = np.full(len(key_hashes), UNKNOWN, np.int64)
+            return Recognition(nobody, nobody != UNKNOWN)
+        positions = self._places.places(key_hashes)
+        same = positions != UNKNOWN
+        if len(self._hashes):
+            same &= self._fingerprints.take(positions, mode="clip") == fingerprints
         if self._files:
             newer = self._newer
-            found = _places(newer.hashes, asked)
-            known = found != UNKNOWN
-            at, found = order[known], found[known]
+            found = self._newer_places.places(key_hashes)
+            at = np.flatnonzero(found != UNKNOWN)
+            found = found[at]
             positions[at] = np.where(newer.gone[found], UNKNOWN, found + len(self._hashes))
             same[at] = ~newer.gone[found] & (newer.fingerprints[found] == fingerprints[at])
         return Recognition(positions, same)
@@ -205,7 +204,7 @@ class FrameSnapshot:
             return self._rows_of(key_hashes).collect()
         known = key_hashes[self.recognise(key_hashes, np.zeros_like(key_hashes)).positions != UNKNOWN]
         hashes, rows = self._expected
-        if not _among(known, hashes).all():
+        if not among(known, hashes).all():
             return self._rows_of(known).collect()
         return rows.filter(pl.col(KEY_HASH).is_in(pl.Series(known, dtype=pl.UInt64).implode()))
 
@@ -220,10 +219,10 @@ class FrameSnapshot:
         if self._by_address is None:
             self._by_address = self._addresses()
         hashes, positions = self._by_address
-        found = _places(hashes, address_hashes)
-        return np.where(found == UNKNOWN, UNKNOWN, positions[found]) if len(hashes) else found
+        found = hashes.places(address_hashes)
+        return np.where(found == UNKNOWN, UNKNOWN, positions[found]) if len(positions) else found
 
-    def _addresses(self) -> tuple[Hashes, Positions]:
+    def _addresses(self) -> tuple[SortedHashes, Positions]:
         """Hashes of all addresses, in order, and where their owners stand."""
         address = hash_of(pl.col(ADDRESS)).alias("address")
         parts = [self._base.select(address).collect()["address"].to_numpy()]
@@ -235,20 +234,20 @@ class FrameSnapshot:
         for number, file in enumerate(self._files):
             told = _fetch(file, self._own(number)).select(KEY_HASH, address).collect()
             parts.append(told["address"].to_numpy())
-            places.append(_places(self._newer.hashes, told[KEY_HASH].to_numpy()) + len(self._hashes))
+            places.append(self._newer_places.places(told[KEY_HASH].to_numpy()) + len(self._hashes))
         hashes, positions = np.concatenate(parts), np.concatenate(places)
         order = np.argsort(hashes)
-        return hashes[order], positions[order]
+        return SortedHashes(hashes[order]), positions[order]
 
     def _rows_of(self, key_hashes: Hashes) -> pl.LazyFrame:
         wanted = np.unique(key_hashes)
-        in_base = wanted[~_among(wanted, self._newer.hashes) & _among(wanted, self._hashes)]
+        in_base = wanted[(self._newer_places.places(wanted) == UNKNOWN) & (self._places.places(wanted) != UNKNOWN)]
         if not self._files:
             return _fetch(self._base, in_base)
         parts = [_fetch(self._base, in_base)]
         for number, file in enumerate(self._files):
             own = self._own(number)
-            parts.append(_fetch(file, own[_among(own, wanted)]))
+            parts.append(_fetch(file, own[among(own, wanted)]))
         return pl.concat(parts)
 
     def _hashes_at(self, positions: Positions) -> Hashes:
@@ -296,27 +295,12 @@ def _fetch(rows: pl.LazyFrame, hashes: Hashes) -> pl.LazyFrame:
     return rows.filter(inside).select(SNAPSHOT_SCHEMA.names())
 
 
-def _places(within: Hashes, asked: Hashes) -> Positions:
-    """Where in `within`, which is in order, each hash stands first, or `UNKNOWN`."""
-    if not len(within):
-        return np.full(len(asked), UNKNOWN, dtype=np.int64)
-    places = np.searchsorted(within, asked)
-    np.minimum(places, len(within) - 1, out=places)
-    return np.where(within[places] == asked, places, UNKNOWN)
-
-
-def _among(asked: Hashes, within: Hashes) -> npt.NDArray[np.bool_]:
-    """Which hashes stand in `within`, which is in order."""
-    found: npt.NDArray[np.bool_] = _places(within, asked) != UNKNOWN
-    return found
-
-
 def _all_places(within: Hashes, asked: Hashes) -> Positions:
     """Every place in `within`, which is in order, where one of these hashes stands."""
     first, behind = np.searchsorted(within, asked), np.searchsorted(within, asked, side="right")
     if not (behind - first > 1).any():
         return first[behind > first]
-    return np.flatnonzero(_among(within, asked))
+    return np.flatnonzero(among(within, asked))
 
 
 def empty_snapshot() -> FrameSnapshot:

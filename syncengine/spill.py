@@ -43,7 +43,7 @@ def marks(size: int, kind: type[np.uint8 | np.uint32], file: Path) -> npt.NDArra
     make_private_folder(file.parent)
     file.write_bytes(b"")
     reserve(file, size * np.dtype(kind).itemsize)
-    return np.memmap(file, kind, "r+", shape=(size,))
+    return np.asarray(np.memmap(file, kind, "r+", shape=(size,)))  # itself: each access of a memmap makes another
 
 
 class Spill:

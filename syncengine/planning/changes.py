@@ -34,7 +34,8 @@ from syncengine.normalise.rows import hash_of, opted_out
 from syncengine.planning.claimants import Claimants
 from syncengine.planning.survey import HELD_COLUMNS, Survey
 from syncengine.ports import Forgotten, PlanSink
-from syncengine.snapshot import UNKNOWN, Snapshot
+from syncengine.snapshot import Snapshot
+from syncengine.sorted_hashes import UNKNOWN
 from syncengine.spill import Spill
 
 

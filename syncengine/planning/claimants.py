@@ -17,7 +17,8 @@ from syncengine.model import Op
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.mapping import Winner
 from syncengine.normalise.rows import hash_of, key_hashes
-from syncengine.snapshot import UNKNOWN, Snapshot
+from syncengine.snapshot import Snapshot
+from syncengine.sorted_hashes import UNKNOWN
 from syncengine.spill import Spill
 
 _ADDRESS_HASH = "address_hash"

@@ -10,7 +10,8 @@ import polars as pl
 
 from syncengine.frames import ACTIVE, ADDRESS, CONTENT_UNKNOWN, FINGERPRINT, KEY_HASH
 from syncengine.normalise.rows import hash_of
-from syncengine.snapshot import UNKNOWN, Snapshot
+from syncengine.snapshot import Snapshot
+from syncengine.sorted_hashes import UNKNOWN
 
 _ADDRESS_HASH = "address_hash"
 _LOW, _HIGH = "low", "high"

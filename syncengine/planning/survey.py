@@ -37,7 +37,8 @@ from syncengine.normalise.values import DateEvidence, date_evidence, is_iso_date
 from syncengine.planning.objections import Objections
 from syncengine.ports import Chunk, Hashes, Recalled, RecallsRows, Source
 from syncengine.row_memory import Recollection, RowMemory
-from syncengine.snapshot import UNKNOWN, Snapshot
+from syncengine.snapshot import Snapshot
+from syncengine.sorted_hashes import UNKNOWN
 from syncengine.spill import Spill, marks
 
 Flags = npt.NDArray[np.bool_]
@@ -293,19 +294,33 @@ class _Surveyor:
         The rows have these ordinals, key hashes and fingerprints; none of them is held.
         """
         found = self.snapshot.recognise(keys, fingerprints)
-        known = found.positions != UNKNOWN
-        positions = np.where(known, found.positions, 0)
-        before = np.where(known, self.state[positions], _UNSEEN)
-        fresh = known & (before <= _SEEN_HELD) & _single(positions, known)
+        positions, known = np.maximum(found.positions, 0), found.positions != UNKNOWN
+        before = self.state.take(positions)
+        fresh = known & (before <= _SEEN_HELD)
+        fresh &= ~self.repeated(positions, fresh, ordinals)
         unchanged = fresh & found.same
+        self.result.same += int(np.count_nonzero(unchanged))
+        if unchanged.all():
+            self.state[positions] = _SAME
+            return ~unchanged, ~unchanged
         again = known & (before == _SAME)
         copies = again & found.same
-        self.first_ordinal[positions[unchanged]] = ordinals[unchanged]
         self.state[positions[known & ~unchanged & ~copies]] = _ASIDE
         self.state[positions[unchanged]] = _SAME
-        self.result.same += int(np.count_nonzero(unchanged))
         self.forget_same(positions[again & ~found.same])
         return copies, ~unchanged & ~copies
+
+    def repeated(self, positions: npt.NDArray[np.int64], fresh: Flags, ordinals: npt.NDArray[np.uint64]) -> Flags:
+        """Which of the rows of contacts not met before are not the only one of their contact in this chunk.
+
+        Each is noted as its contact's first row; where another one is found noted instead, there are several.
+        """
+        every = fresh.all()
+        at, told = (positions, ordinals) if every else (positions[fresh], ordinals[fresh])
+        noted = told.astype(np.uint32)
+        self.first_ordinal[at] = noted
+        others = at[self.first_ordinal.take(at) != noted]
+        return np.isin(positions, others) if others.size else np.zeros(positions.size, np.bool_)
 
     def forget_same(self, positions: npt.NDArray[np.int64]) -> None:
         """Contacts taken for unchanged of which another row says something else: their first row is needed whole."""
@@ -338,14 +353,6 @@ def _strangers(rows: Hashes) -> Recollection:
     """That none of these rows is known."""
     nothing = np.zeros(rows.size, np.uint64)
     return Recollection(np.zeros(rows.size, np.bool_), nothing, nothing)
-
-
-def _single(positions: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which known rows are the only one of their contact in this chunk."""
-    _, inverse, counts = np.unique(positions[known], return_inverse=True, return_counts=True)
-    single = np.zeros(len(positions), dtype=np.bool_)
-    single[known] = counts[inverse] == 1
-    return single
 
 
 def _tells_file(source: Source) -> bool:

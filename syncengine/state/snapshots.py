@@ -20,7 +20,8 @@ from syncengine.durable import drafted
 from syncengine.errors import InternalError
 from syncengine.frames import FINGERPRINT, GONE, KEY, KEY_HASH, SNAPSHOT_SCHEMA, collected
 from syncengine.ports import Changes
-from syncengine.snapshot import UNKNOWN, FrameSnapshot
+from syncengine.snapshot import FrameSnapshot
+from syncengine.sorted_hashes import UNKNOWN
 
 ROWS_PER_RANGE: Final = 200_000
 ROWS_PER_GROUP: Final = 100_000

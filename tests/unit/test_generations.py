@@ -18,7 +18,8 @@ from syncengine.frames import ADDRESS, FINGERPRINT, KEY, KEY_HASH, LEFT_SOURCE, 
 from syncengine.ledger import Ledger, open_ledger
 from syncengine.normalise.rows import hash_of, key_hashes
 from syncengine.ports import Changes, ListState
-from syncengine.snapshot import UNKNOWN, FrameSnapshot
+from syncengine.snapshot import FrameSnapshot
+from syncengine.sorted_hashes import UNKNOWN
 from syncengine.state import StateStore
 from syncengine.state.numbers import numbers_beside
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from syncengine.frames import ADDRESS, FINGERPRINT, KEY, KEY_HASH, LEFT_SOURCE, SNAPSHOT_SCHEMA
 from syncengine.normalise.rows import key_hashes
-from syncengine.snapshot import UNKNOWN, FrameSnapshot, Hashes, empty_snapshot, open_snapshot
+from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
+from syncengine.sorted_hashes import UNKNOWN, Hashes
 
 BIG = (1 << 64) - 1
 
