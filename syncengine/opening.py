@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from syncengine.config.model import Job, PresetJob, SourceTable
+from syncengine.digests import KnowsDigests
 from syncengine.ports import Source
 from syncengine.presets import Preset, load_presets, preset_named
 from syncengine.sources import SourceOptions, open_source
@@ -14,10 +15,10 @@ def preset_of(job: Job, base: Path) -> Preset | None:
     return preset_named(job.preset, load_presets(base)) if isinstance(job, PresetJob) else None
 
 
-def source_of(job: Job, base: Path, preset: Preset | None) -> Source:
+def source_of(job: Job, base: Path, preset: Preset | None, ahead: KnowsDigests | None = None) -> Source:
     """The source of a job, opened: its header is read, its rows are not. Raises SourceError."""
     written = SourceTable(path=job.source) if isinstance(job.source, str) else job.source
-    return open_source(options_of(written, base, preset))
+    return open_source(options_of(written, base, preset), ahead)
 
 
 def options_of(written: SourceTable, base: Path, preset: Preset | None) -> SourceOptions:

@@ -54,7 +54,7 @@ class Session:
         """The job's source and what its columns mean; the names it chooses are kept."""
         state = self.state(job)
         preset = preset_of(job, self.workshop.loaded.folder)
-        source = source_of(job, self.workshop.loaded.folder, preset)
+        source = source_of(job, self.workshop.loaded.folder, preset, self.workshop.ahead)
         names, variables = state.names(job.name), state.variables()
         understood, names = understand(job, source, names=names, variables=variables, preset=preset)
         state.remember_names(job.name, names)

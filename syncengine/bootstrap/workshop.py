@@ -8,6 +8,7 @@ from pathlib import Path
 
 from syncengine.config.loading import Loaded
 from syncengine.config.model import Bound, Job
+from syncengine.digests import KnowsDigests
 from syncengine.errors import (
     ConfigError,
 )
@@ -32,11 +33,12 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """A config and the folders it names."""
+    """A config and the folders it names; `ahead` may know the digest of a source."""
 
     loaded: Loaded
     overrides: Overrides = field(default_factory=Overrides)
     show_pii: bool = False
+    ahead: KnowsDigests | None = None
 
     @property
     def state_folder(self) -> Path:

@@ -1,6 +1,7 @@
 """`sync`: plan, show the plan, ask on a terminal, carry it out; go on with an unfinished run."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from syncengine.cli._exit import SCHEMA_VERSION, as_document, code_of, gravest, 
 from syncengine.cli._options import config_option, json_option, load, refuse_token
 from syncengine.cli._progress import progress
 from syncengine.cli._render import answer, plan_lines, plan_sentence, say, summary_lines
+from syncengine.config.loading import Loaded
+from syncengine.digests import DigestAhead
 from syncengine.errors import ConfigError, InterruptedRunError
 from syncengine.events import Event
 
@@ -50,10 +53,13 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     syncengine sync newsletter
     syncengine sync --yes --json           # all jobs, as cron would
     """
+    loaded = load(context, config_here)
+    ahead = _digest_ahead(loaded, jobs)
+
     from syncengine import bootstrap  # noqa: PLC0415  # polars and httpx are imported here, not at start-up
     from syncengine.cli.plan_ import CHANGES, show_plans  # noqa: PLC0415
 
-    workshop = bootstrap.Workshop(load(context, config_here), _overrides(flags), show_pii=flags["show_pii"])
+    workshop = bootstrap.Workshop(loaded, _overrides(flags), show_pii=flags["show_pii"], ahead=ahead)
     chosen = workshop.jobs(jobs)
     if flags["dry_run"]:
         if flags["given"]:
@@ -68,6 +74,14 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
         workshop, chosen, screen, wait_lock=flags["wait_lock"], fresh=flags["fresh"], given=given
     )
     return screen.finish(ended)
+
+
+def _digest_ahead(loaded: Loaded, jobs: tuple[str, ...]) -> DigestAhead | None:
+    """The digest of the first job's file, begun now: a sync of a file that did not change has little else to do."""
+    chosen = loaded.jobs(jobs)
+    written = chosen[0].source if isinstance(chosen[0].source, str) else chosen[0].source.path
+    path = loaded.folder.absolute() / os.path.expanduser(written)  # noqa: PTH111  # as the source finds it
+    return DigestAhead(path) if path.is_file() else None
 
 
 def _overrides(flags: dict[str, Any]) -> Any:

@@ -10,30 +10,11 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-import xxhash
-
+from syncengine.digests import Digest, Identity, KnowsDigests
 from syncengine.errors import SourceError
-from syncengine.sources.options import MIB, SourceOptions
+from syncengine.sources.options import SourceOptions
 
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO must not make us wait
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What `fstat` says of a file. ctime is in it: size and mtime can be put back, ctime can't.
-
-    Two writes within one tick of the kernel's clock (up to 4 ms) that keep the size look alike.
-    """
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "Identity":
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +126,20 @@ def local_file(path: Path, base: Path, *, wanted: str) -> LocalFile:
         return file
 
 
-def digest(files: Sequence[LocalFile]) -> str:
-    """`xxh3-128:<hex>` over name, size and bytes of each file, in order. No parsing; as fast as the disk.
+def digest(files: Sequence[LocalFile], ahead: KnowsDigests | None = None) -> str:
+    """The digest of all of them; `ahead` may have it already.
 
     Raises SourceError if a file is not what was opened, before or after.
     """
-    state = xxhash.xxh3_128()
-    buffer = bytearray(MIB)
-    window = memoryview(buffer)
+    if ahead is not None and len(files) == 1 and (known := ahead.of(files[0].path, files[0].identity)) is not None:
+        files[0].verify_unchanged()
+        return known
+    made = Digest()
     for file in files:
-        name = file.path.name.encode("utf-8", "surrogateescape")
-        state.update(b"%d:%b:%d:" % (len(name), name, file.size))  # framed: no two lists of files look alike
         with file.stream() as stream, reading(file.shown):
-            while got := stream.readinto(buffer):
-                state.update(window[:got])
+            made.add(file.path, file.size, stream)
         file.verify_unchanged()
-    return f"xxh3-128:{state.hexdigest()}"
+    return made.text
 
 
 def printable(name: str) -> str:

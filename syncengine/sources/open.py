@@ -1,5 +1,6 @@
 """The front door: a path and what the config says of it → a Source. Formats are told by their bytes."""
 
+from syncengine.digests import KnowsDigests
 from syncengine.errors import SourceError
 from syncengine.ports import Source
 from syncengine.sources.archive import is_workbook, select_members, table_members
@@ -15,8 +16,9 @@ from syncengine.sources.spool import Spool, scheme_of
 from syncengine.sources.table import Part, Table, TableSource
 
 
-def open_source(options: SourceOptions) -> Source:
-    """The source, its head read: columns and dialect are known, and that it can be read at all.
+def open_source(options: SourceOptions, ahead: KnowsDigests | None = None) -> Source:
+    """The source, its head read: columns and dialect are known, and that it can be read at all. `ahead` may know its
+    digest.
 
     Raises SourceError with what was seen and a fix.
     """
@@ -33,6 +35,7 @@ def open_source(options: SourceOptions) -> Source:
         union=options.columns == "union",
         file_column=options.file_column,
         unescape_html=options.unescape_html,
+        ahead=ahead,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import polars as pl
 
+from syncengine.digests import KnowsDigests
 from syncengine.errors import SourceError
 from syncengine.ports import Chunk, Description, Hashes
 from syncengine.row_memory import Recollection
@@ -61,8 +62,9 @@ class TableSource:
         union: bool = False,
         file_column: str | None = None,
         unescape_html: bool = False,
+        ahead: KnowsDigests | None = None,
     ) -> None:
-        """`parts` is not empty; `spool` holds what they were unpacked to.
+        """`parts` is not empty; `spool` holds what they were unpacked to; `ahead` may know their digest.
 
         union          columns that a table lacks are empty in its rows; otherwise all must have the same
         file_column    a further column, with the name of the file (without folders) each row is from
@@ -77,6 +79,7 @@ class TableSource:
         self._columns = (*self._own_columns, *_free(file_column, self._own_columns))
         self._files = tuple(dict.fromkeys(part.file for part in self._parts))
         self._spool = spool
+        self._ahead = ahead
 
     @property
     def name(self) -> str:
@@ -110,7 +113,7 @@ class TableSource:
         self.verify_unchanged()
 
     def digest(self) -> str:
-        return digest(self._files)
+        return digest(self._files, self._ahead)
 
     def describe(self) -> Description:
         several = len(self._parts) > 1

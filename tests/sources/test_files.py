@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import xxhash
 
+from syncengine.digests import DigestAhead, Identity
 from syncengine.errors import SourceError
-from syncengine.sources.files import Identity, digest, local_file
+from syncengine.sources.files import digest, local_file
 
 if TYPE_CHECKING:
     from conftest import Sources
@@ -244,6 +245,43 @@ def test_no_two_lists_of_files_have_one_digest(sources: "Sources") -> None:
     lists = [ab, a_b, swapped, renamed, ab[:1], []]
     digests = {digest([local_file(Path(path), sources.folder, wanted="x") for path in paths]) for paths in lists}
     assert len(digests) == len(lists)
+
+
+def test_a_digest_that_was_begun_before_is_taken_if_it_is_of_this_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "contacts.csv", tmp_path / "other.csv"
+    for one in (path, other):
+        one.write_text(ROWS)
+    ahead = DigestAhead(path, at_least=0)
+    file, another = (local_file(one, tmp_path, wanted="x") for one in (path, other))
+
+    assert ahead.of(file.path, file.identity) == digest([file]) == digest([file], ahead)
+    assert ahead.of(another.path, another.identity) is None
+    assert digest([another], ahead) == digest([another])
+
+
+def test_a_digest_that_was_begun_before_the_file_changed_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "contacts.csv"
+    path.write_text(ROWS)
+    before = local_file(path, tmp_path, wanted="x")
+    ahead = DigestAhead(path, at_least=0)
+    of_old = ahead.of(path, before.identity)
+    path.write_text(ROWS.replace("Ann", "Bob"))
+    touch_until_noticed(path, path.stat())
+    now = local_file(path, tmp_path, wanted="x")
+
+    assert of_old is not None
+    assert ahead.of(path, now.identity) is None
+    assert digest([now], ahead) not in {of_old, None}
+    with pytest.raises(SourceError, match="changed"):
+        digest([before], ahead)
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "", "small.csv"])
+def test_a_digest_that_can_not_be_begun_is_not_known(tmp_path: Path, name: str) -> None:
+    (tmp_path / "small.csv").write_text(ROWS)
+    identity = Identity.of((tmp_path / "small.csv").stat())
+
+    assert DigestAhead(tmp_path / name).of(tmp_path / name, identity) is None
 
 
 def test_a_digest_is_refused_if_the_file_changes(sources: "Sources") -> None:

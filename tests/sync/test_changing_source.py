@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from syncengine.digests import Identity
 from syncengine.errors import SourceError
 from syncengine.ports import Chunk, Description, Source
 from syncengine.sources import SourceOptions, open_source
-from syncengine.sources.files import Identity
 from syncengine.testing import MemoryDestination, Trial, run_sync
 
 pytestmark = pytest.mark.anyio
