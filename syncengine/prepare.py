@@ -92,6 +92,14 @@ class Unchanged:
     seen: SourceSeen
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What hashing a source told: the last run, if it saw the same, and the digest; None where nothing was hashed."""
+
+    seen: SourceSeen | None = None
+    digest: str | None = None
+
+
 class GuardStopError(GuardError):
     """A guard stopped the run after its plan was made: the numbers are there to be shown."""
 
@@ -135,10 +143,10 @@ def finishing(run: str, plan: FrozenPlan, journal: Journal) -> Prepared:
     return _prepared(run, plan, resumed=True, done=done)
 
 
-def is_unchanged(job: JobTerms, understood: Understood, state: StateStore) -> SourceSeen | None:
-    """What the last run saw, if this one would see the same and find nothing to do.
+def look(job: JobTerms, understood: Understood, state: StateStore) -> Look:
+    """Whether a run would see what the last one saw, and find nothing to do.
 
-    Costs a hash of the file: nothing of it is parsed.
+    Costs a hash of the file, where it may be so: nothing of it is parsed.
     """
     seen = state.seen(job.name)
     if (
@@ -147,8 +155,9 @@ def is_unchanged(job: JobTerms, understood: Understood, state: StateStore) -> So
         or seen.rules != understood.digest
         or seen.generation != state.current().generation
     ):
-        return None
-    return seen if seen.digest == understood.source.digest() else None
+        return Look()
+    digest = understood.source.digest()
+    return Look(seen if seen.digest == digest else None, digest)
 
 
 def draw_up(
@@ -164,8 +173,10 @@ def draw_up(
     pulse: Callable[[], None],
     left: Left = NOBODY_LEFT,
     remember: bool = False,
+    digest: str | None = None,
 ) -> Prepared:
-    """Make a plan in `folder` and freeze it; `left` is told with it.
+    """Make a plan in `folder` and freeze it; `left` is told with it. `digest` of the source, where it is known: a file
+    that changes after it was opened is noticed while it is read.
 
     Raises SourceError, StateError, GuardStopError, and what `pulse` raises.
     """
@@ -173,7 +184,7 @@ def draw_up(
     source = understood.source
     seen = state.seen(job.name)
     snapshot = state.snapshot()
-    digest = source.digest()
+    digest = digest or source.digest()
     writer = PlanWriter(folder, encode, batch_size)
     try:
         notes = folder / NOTES_FILE if remember else None

@@ -34,6 +34,7 @@ from syncengine.normalise.addresses import AddressCode, examine_addresses, split
 from syncengine.normalise.mapping import Mapping
 from syncengine.normalise.rows import key_hashes, normalise
 from syncengine.normalise.values import DateEvidence, date_evidence, is_iso_date
+from syncengine.planning.ahead import had_ahead
 from syncengine.planning.objections import Objections
 from syncengine.ports import Chunk, Hashes, Recalled, RecallsRows, Source
 from syncengine.row_memory import Recollection, RowMemory
@@ -153,7 +154,7 @@ class _Surveyor:
         # Every row is needed whole where all are new, or where what they hold decides the type of a variable.
         if not self.snapshot.size or not self.memory.filled.isdisjoint(self.undecided):
             return source.chunks_but(_strangers)
-        return source.chunks_but(self.memory.recall)
+        return had_ahead(source.chunks_but(self.memory.recall))
 
     def take_recalled(self, chunk: Chunk, recalled: Recalled, columns: tuple[str, ...], *, several: bool) -> None:
         """A chunk of which the known rows are compared by their numbers, and parsed only where those differ."""
@@ -182,6 +183,8 @@ class _Surveyor:
             return
         copies, aside = self.judge(keys[rows], fingerprints[rows], first + rows.astype(np.uint64))
         wanted = rows[copies | aside]
+        if not wanted.size:
+            return
         again = wanted[known.known[wanted]]
         parsed = self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)
         whole = pl.concat([read, parsed]).sort(ORDINAL)

@@ -17,7 +17,7 @@ from syncengine.prepare import (
     GuardStopError,
     Prepared,
     draw_up,
-    is_unchanged,
+    look,
     take_over,
     take_up,
 )
@@ -86,9 +86,9 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
     if given is not None:
         run = parts.new_run()
         return take_over(parts.job, understood, parts.state, given=given, run=run, folder=parts.runs / run)
-    seen = is_unchanged(parts.job, understood, parts.state)
-    if seen is not None and not _owes(parts):
-        return end_unchanged(parts, seen)
+    looked = look(parts.job, understood, parts.state)
+    if looked.seen is not None and not _owes(parts):
+        return end_unchanged(parts, looked.seen)
     run = parts.new_run()
     try:
         return draw_up(
@@ -103,6 +103,7 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
             pulse=parts.stop.pulse,
             left=left,
             remember=True,
+            digest=looked.digest,
         )
     except BaseException:
         drop_notes(parts.runs / run / NOTES_FILE)  # no run will take them up
