@@ -14,9 +14,10 @@ _CONTRADICTION = "; as not subscribed, because one of the rows says so"
 
 def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame, pl.DataFrame]:
     """DESIRED rows without held ones → (one row per key, the rows that lost with `code` and `reason`)."""
-    repeated = rows.filter(pl.col(KEY).is_duplicated())
-    if repeated.is_empty():
-        return rows, repeated
+    is_repeated = rows[KEY].is_duplicated()
+    if not is_repeated.any():
+        return rows, rows.clear()
+    repeated = rows.filter(is_repeated)
     best = pl.col(ORDINAL).max() if winner is Winner.LAST else pl.col(ORDINAL).min()
     judged = repeated.with_columns(
         (pl.col(ORDINAL) == best.over(KEY)).alias("wins"),
@@ -47,5 +48,5 @@ def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame
         )
         .select(rows.columns)
     )
-    single = rows.filter(~pl.col(KEY).is_duplicated())
+    single = rows.filter(~is_repeated)
     return pl.concat([single, winners]).sort(ORDINAL), losers.sort(ORDINAL)

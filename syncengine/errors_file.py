@@ -9,6 +9,7 @@ import csv
 import io
 import shutil
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,7 @@ def write_errors(plan: FrozenPlan, verdicts: Verdicts, target: Path, columns: Se
     """Write errors.csv of a run; gives its number of rows. `columns` are the source's."""
     rows = 0
     with drafted(target) as draft, draft.open("wb") as file:
-        file.write(_header(columns))
+        file.write(_header(tuple(columns)))
         for entries in _entries(plan, verdict_frame(verdicts)):
             frame = _shaped(entries, columns)
             frame.write_csv(file, include_header=False)
@@ -73,7 +74,8 @@ def _shaped(entries: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _header(columns: Sequence[str]) -> bytes:
+@lru_cache(maxsize=8)
+def _header(columns: tuple[str, ...]) -> bytes:
     """The names of the columns. The source's are as strange as its cells."""
     own = pl.DataFrame({"name": columns}, schema={"name": pl.String}).select(guarded(pl.col("name"))).to_series()
     line = io.StringIO()

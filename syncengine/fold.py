@@ -73,11 +73,13 @@ def fold(
     judged = _judged(rows if decided.all() else rows.filter(decided), verdicts)
     confirmed = pl.col("outcome").is_null() | (pl.col("outcome") == Outcome.CONFIRMED.value)
     left = (pl.col(OP) == Op.REMOVE.value) | (pl.col("code") == "gone")
-    present = judged.filter(confirmed & ~left.fill_null(value=False))
     refused = judged.clear() if verdicts.is_empty() else judged.filter(~confirmed)
+    granted = judged if refused.is_empty() else judged.filter(confirmed)
+    gone = granted.filter(left.fill_null(value=False))
+    present = granted if gone.is_empty() else granted.filter(~left.fill_null(value=False))
     return Folded(
         snapshot_rows(present, origin=origin, at=at),
-        pl.concat([_all_keys(judged.filter(confirmed & left.fill_null(value=False))), replaced_keys(present)]),
+        pl.concat([_all_keys(gone), replaced_keys(present)]),
         refused.select(KEY, FINGERPRINT, "outcome", "code", "text"),
         pl.concat(
             [

@@ -175,7 +175,7 @@ def _verifying_mode(folder: Path) -> str:
 
 def _connect(path: Path, *, mode: str, kind: type[Connected]) -> Connected:
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}",
+        f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,

@@ -297,6 +297,8 @@ def _fetch(rows: pl.LazyFrame, hashes: Hashes) -> pl.LazyFrame:
 
 def _all_places(within: Hashes, asked: Hashes) -> Positions:
     """Every place in `within`, which is in order, where one of these hashes stands."""
+    if not len(asked):
+        return np.empty(0, np.int64)
     first, behind = np.searchsorted(within, asked), np.searchsorted(within, asked, side="right")
     if not (behind - first > 1).any():
         return first[behind > first]

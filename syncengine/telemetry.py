@@ -6,7 +6,7 @@ A contact is written as a keyed id: the same in all logs of one state directory,
 import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -141,4 +141,5 @@ def _name(event: Event) -> str:
 
 
 def _plain(event: Event) -> dict[str, Any]:
-    return {key: getattr(value, "value", value) for key, value in asdict(event).items()}
+    told = ((field.name, getattr(event, field.name)) for field in fields(event))
+    return {name: getattr(value, "value", value) for name, value in told}

@@ -108,6 +108,8 @@ def fingerprint(variables: tuple[str, ...]) -> pl.Expr:
 
 def key_hashes(keys: pl.Series) -> pl.Series:
     """xxh3-64 of each key, as in the frames."""
+    if keys.is_empty():
+        return pl.Series(KEY_HASH, dtype=pl.UInt64)
     return keys.to_frame("k").select(hash_of(pl.col("k"))).to_series().alias(KEY_HASH)
 
 

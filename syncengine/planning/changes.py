@@ -272,13 +272,8 @@ class _Comparer:
     def give_settled(self, changes: pl.DataFrame) -> None:
         same = changes.filter(pl.col(OP) == SAME)
         differing = changes if same.is_empty() else changes.filter(pl.col(OP) != SAME)
-        self.result.same += same.height
-        rekeyed = same.filter(pl.col(REPLACES).is_not_null())
-        if not rekeyed.is_empty():
-            self.out.rekey(rekeyed)
-        renewed = same.filter((pl.col(FINGERPRINT) != pl.col(KNOWN_FINGERPRINT)) & pl.col(REPLACES).is_null())
-        if not renewed.is_empty():
-            self.out.refresh(renewed)
+        if not same.is_empty():
+            self.note_same(same)
         if not differing.is_empty():
             self.result.planned.update({Op(op): count for op, count in differing[OP].value_counts().iter_rows()})
             named = differing[FIELDS].explode().drop_nulls()
@@ -286,6 +281,16 @@ class _Comparer:
                 self.result.fields.update(dict(named.struct.field("field").value_counts().iter_rows()))
             self.note_needed(differing[VARIABLES])
             self.out.change(_waiting(differing, self.memory.doubtful))
+
+    def note_same(self, same: pl.DataFrame) -> None:
+        """Contacts there is nothing to send for; some of them have another key, or another fingerprint."""
+        self.result.same += same.height
+        rekeyed = same.filter(pl.col(REPLACES).is_not_null())
+        if not rekeyed.is_empty():
+            self.out.rekey(rekeyed)
+        renewed = same.filter((pl.col(FINGERPRINT) != pl.col(KNOWN_FINGERPRINT)) & pl.col(REPLACES).is_null())
+        if not renewed.is_empty():
+            self.out.refresh(renewed)
 
     def note_needed(self, variables: pl.Series) -> None:
         for name in self.watch - self.result.needed:

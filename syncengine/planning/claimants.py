@@ -48,6 +48,8 @@ class Claimants:
 
     def add(self, rows: pl.DataFrame) -> None:
         """Set CHANGE rows aside."""
+        if rows.is_empty():
+            return
         self._aside.append(rows)
         self._claims.append(rows.select(ORDINAL, hash_of(pl.col(ADDRESS)).alias(_ADDRESS_HASH)))
 

@@ -224,9 +224,11 @@ class _Surveyor:
             self.look_for_dates(rows)
         self.result.rows += rows.height + chunk.held.height
         self.count_dates(rows)
-        sound = pl.col(CODE).is_null()
-        self.hold_known(rows.filter(~sound))
-        self.recognise(rows.filter(sound))
+        sound = rows[CODE].is_null()
+        if not sound.all():
+            self.hold_known(rows.filter(~sound))
+            rows = rows.filter(sound)
+        self.recognise(rows)
 
     def hold_known(self, rows: pl.DataFrame) -> None:
         """Held rows whose contact can be told: it has not left the source, and its doubts count for its other rows."""
@@ -288,8 +290,9 @@ class _Surveyor:
             self.set_aside(rows)
             return
         copies, aside = self.judge(rows[KEY_HASH].to_numpy(), rows[FINGERPRINT].to_numpy(), rows[ORDINAL].to_numpy())
-        self.hold(_as_copies(rows.filter(pl.Series(copies))))
-        self.set_aside(rows.filter(pl.Series(aside)))
+        if copies.any():
+            self.hold(_as_copies(rows.filter(pl.Series(copies))))
+        self.set_aside(rows if aside.all() else rows.filter(pl.Series(aside)))
 
     def judge(self, keys: Hashes, fingerprints: Hashes, ordinals: npt.NDArray[np.uint64]) -> tuple[Flags, Flags]:
         """Which rows of a chunk say what a row before has said, and which are to be compared; the others are the same.

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 
 DEFAULT_INSTANCE_KEY = "sandbox-instance-key"
@@ -43,31 +44,13 @@ class Stored:
     expires: float
 
 
-@dataclass(slots=True)
-class Instance:
-    """What an instance holds. Campaigns and conversations are a sample, the same in every sandbox.
-
-    keys           accepted in `Authorization: Bearer`
-    with_bearer    downloads that came with a bearer key: the storage is somebody else's, and must not see it
-    """
-
-    keys: set[str] = field(default_factory=lambda: {DEFAULT_INSTANCE_KEY})
-    groups: dict[int, str] = field(default_factory=lambda: {5: "Marketing", 12: "Sales, North", 7: "=Support"})
-    campaigns: list[Campaign] = field(default_factory=lambda: list(_campaigns(60)))
-    conversations: list[Conversation] = field(default_factory=lambda: list(_conversations(90)))
-    events: dict[int, dict[str, object]] = field(default_factory=dict)
-    storage: dict[str, Stored] = field(default_factory=dict)
-    with_bearer: int = 0
-    events_made: int = 0
-
-    def store(self, name: str, content: bytes, content_type: str, *, ready: float, expires: float) -> Stored:
-        """A new file, with the signature its URL carries."""
-        stored = Stored(content, content_type, secrets.token_hex(16), ready, expires)
-        self.storage[name] = stored
-        return stored
+@cache
+def _campaigns(count: int) -> tuple[Campaign, ...]:
+    """Made once: a sandbox looks at them, and changes none."""
+    return tuple(_sample_of_campaigns(count))
 
 
-def _campaigns(count: int) -> Iterator[Campaign]:
+def _sample_of_campaigns(count: int) -> Iterator[Campaign]:
     chance = Random(1)  # noqa: S311  # a sample, the same for everybody
     for number in range(count):
         sent = _FIRST + timedelta(days=6 * number, minutes=chance.randrange(600))
@@ -91,7 +74,12 @@ def _campaigns(count: int) -> Iterator[Campaign]:
         }
 
 
-def _conversations(count: int) -> Iterator[Conversation]:
+@cache
+def _conversations(count: int) -> tuple[Conversation, ...]:
+    return tuple(_sample_of_conversations(count))
+
+
+def _sample_of_conversations(count: int) -> Iterator[Conversation]:
     chance = Random(2)  # noqa: S311  # likewise
     for number in range(count):
         yield Conversation(
@@ -108,3 +96,27 @@ def _conversations(count: int) -> Iterator[Conversation]:
             sent=chance.randrange(1, 9),
             received=chance.randrange(1, 9),
         )
+
+
+@dataclass(slots=True)
+class Instance:
+    """What an instance holds. Campaigns and conversations are a sample, the same in every sandbox.
+
+    keys           accepted in `Authorization: Bearer`
+    with_bearer    downloads that came with a bearer key: the storage is somebody else's, and must not see it
+    """
+
+    keys: set[str] = field(default_factory=lambda: {DEFAULT_INSTANCE_KEY})
+    groups: dict[int, str] = field(default_factory=lambda: {5: "Marketing", 12: "Sales, North", 7: "=Support"})
+    campaigns: list[Campaign] = field(default_factory=lambda: list(_campaigns(60)))
+    conversations: list[Conversation] = field(default_factory=lambda: list(_conversations(90)))
+    events: dict[int, dict[str, object]] = field(default_factory=dict)
+    storage: dict[str, Stored] = field(default_factory=dict)
+    with_bearer: int = 0
+    events_made: int = 0
+
+    def store(self, name: str, content: bytes, content_type: str, *, ready: float, expires: float) -> Stored:
+        """A new file, with the signature its URL carries."""
+        stored = Stored(content, content_type, secrets.token_hex(16), ready, expires)
+        self.storage[name] = stored
+        return stored

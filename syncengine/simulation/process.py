@@ -56,6 +56,17 @@ class SmallBatches(SmartSenderV2):
         return self._size
 
 
+def _mapping(key: str | None) -> tuple[Mapping, str]:
+    """What the columns of an export mean, and its digest."""
+    city = VariableRule("city", "city")
+    mapping = Mapping(EmailRule(("email",)), ActiveRule(column="active"), name="name", key=key, variables=(city,))
+    return mapping, mapping.digest()
+
+
+_MAPPINGS = {False: _mapping(None), True: _mapping("id")}
+"""By whether an export tells people apart by an id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What the engine is put together from. A test of the judges puts a broken part in."""
@@ -146,15 +157,9 @@ class Process:
     def _parts(self, connection: sqlite3.Connection, door: Door) -> Parts:
         setting = self.setting
         self.journal = self.engine.journal(connection)
-        mapping = Mapping(
-            EmailRule(("email",)),
-            ActiveRule(column="active"),
-            name="name",
-            key="id" if setting.ids else None,
-            variables=(VariableRule("city", "city"),),
-        )
+        mapping, digest = _MAPPINGS[setting.ids]
         guards = Guards(_NO_LIMIT, _NO_LIMIT, _NO_LIMIT)
-        rules = f"{mapping.digest()}/{setting.mode}/{setting.consent}/{setting.on_missing}"
+        rules = f"{digest}/{setting.mode}/{setting.consent}/{setting.on_missing}"
         return Parts(
             JobTerms(JOB, DEFAULT_LIST, setting.mode, setting.consent, setting.on_missing, guards),
             Bound(count=0),

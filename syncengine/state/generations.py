@@ -12,15 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import polars as pl
-
 from syncengine.durable import drafted, file_digest, make_private_folder
 from syncengine.errors import StateError
 from syncengine.frames import FINGERPRINT_SCHEME
 from syncengine.ports import Changes
 from syncengine.snapshot import FrameSnapshot, empty_snapshot, open_snapshot
 from syncengine.state.numbers import open_numbers, write_numbers
-from syncengine.state.snapshots import ROWS_PER_GROUP, added, few_changes, merge
+from syncengine.state.snapshots import ROWS_PER_GROUP, added, few_changes, merge, rows_in
 
 FEW: Final = 8  #: changes are kept beside a snapshot while they are less than this part of its contacts
 
@@ -101,8 +99,7 @@ def write_next(now: Generation, changes: Changes, *, whole: bool = False) -> Gen
         file = ChangesFile(number, few.height, file_digest(path))
         return replace(now, number=number, contacts=now.contacts + added(old, few), newer=(*now.newer, file))
     path = now.folder / f"snapshot-{number}.parquet"
-    more = sum(int(frame.select(pl.len()).collect().item()) for frame in changes.upserts)
-    contacts = merge(path, old.rows(), changes, rows=now.contacts + more)
+    contacts = merge(path, old.rows(), changes, rows=now.contacts + rows_in(changes.upserts))
     digest = file_digest(path)
     write_numbers(path, digest, contacts)
     return Generation(now.folder, number, contacts, number, digest)

@@ -36,38 +36,37 @@ def merge(target: Path, old: pl.LazyFrame, changes: Changes, *, rows: int) -> in
     """
     new = pl.concat([*changes.upserts, pl.LazyFrame(schema=SNAPSHOT_SCHEMA)])
     left = pl.concat([new.select(KEY, KEY_HASH), *(frame.select(KEY, KEY_HASH) for frame in changes.removed)])
-    renewed = pl.concat(
-        [
-            *(frame.select(KEY, KEY_HASH, pl.col(FINGERPRINT).alias("renewed")) for frame in changes.renewed),
-            pl.LazyFrame(schema={KEY: pl.String, KEY_HASH: pl.UInt64, "renewed": pl.UInt64}),
-        ]
-    )
+    renewed = [frame.select(KEY, KEY_HASH, pl.col(FINGERPRINT).alias("renewed")) for frame in changes.renewed]
     ranges = max(1, -(-rows // ROWS_PER_RANGE))
     edges = [number * _HASHES // ranges for number in range(ranges)] + [_HASHES]
-    queries = (_sorted_range(old, new, left, renewed, low, high - 1) for low, high in itertools.pairwise(edges))
+    fresh = pl.concat(renewed) if renewed else None
+    queries = (_sorted_range(old, new, left, fresh, low, high - 1) for low, high in itertools.pairwise(edges))
     pieces = (collected(query, rows=rows) for query in queries)
     with drafted(target) as draft:
         return write_pieces(draft, pieces)
 
 
 def _sorted_range(
-    base: pl.LazyFrame, new: pl.LazyFrame, left: pl.LazyFrame, renewed: pl.LazyFrame, low: int, high: int
+    base: pl.LazyFrame, new: pl.LazyFrame, left: pl.LazyFrame, renewed: pl.LazyFrame | None, low: int, high: int
 ) -> pl.LazyFrame:
     inside = pl.col(KEY_HASH).is_between(pl.lit(low, pl.UInt64), pl.lit(high, pl.UInt64))
-    kept = (
-        base.filter(inside)
-        .join(left.filter(inside), on=[KEY_HASH, KEY], how="anti")
-        .join(renewed.filter(inside), on=[KEY_HASH, KEY], how="left")
-        .with_columns(pl.coalesce("renewed", FINGERPRINT).alias(FINGERPRINT))
-        .select(SNAPSHOT_SCHEMA.names())
-    )
-    return pl.concat([kept, new.filter(inside)]).sort(KEY_HASH, KEY)
+    kept = base.filter(inside).join(left.filter(inside), on=[KEY_HASH, KEY], how="anti")
+    if renewed is not None:
+        kept = kept.join(renewed.filter(inside), on=[KEY_HASH, KEY], how="left").with_columns(
+            pl.coalesce("renewed", FINGERPRINT).alias(FINGERPRINT)
+        )
+    return pl.concat([kept.select(SNAPSHOT_SCHEMA.names()), new.filter(inside)]).sort(KEY_HASH, KEY)
+
+
+def rows_in(frames: Iterable[pl.LazyFrame]) -> int:
+    """How many rows frames have together; of files their footers are read."""
+    return sum(int(frame.select(pl.len()).collect(engine="in-memory").item()) for frame in frames)
 
 
 def few_changes(old: FrameSnapshot, changes: Changes, *, most: int) -> pl.DataFrame | None:
     """`changes` as rows of a file of their own, or None if they are more than `most`, or can't be told apart."""
     keyed = [frame.select(KEY, KEY_HASH) for frame in (*changes.upserts, *changes.removed, *changes.renewed)]
-    if sum(int(frame.select(pl.len()).collect().item()) for frame in keyed) > most:
+    if rows_in(keyed) > most:
         return None
     asked = pl.concat(keyed).collect().unique()
     there = old.keys_of(asked[KEY_HASH].to_numpy())

@@ -1,6 +1,7 @@
 """Sources made of frames."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -13,7 +14,7 @@ class FrameSource:
     """A source whose rows stand in memory, given in chunks of `chunk_rows` (a `Source`)."""
 
     def __init__(self, rows: pl.DataFrame, *, name: str = "frame", chunk_rows: int = 1_000) -> None:
-        self._rows = rows.cast(dict.fromkeys(rows.columns, pl.String))
+        self._rows = rows if set(rows.dtypes) <= {pl.String} else rows.cast(dict.fromkeys(rows.columns, pl.String))
         self._name = name
         self._chunk_rows = chunk_rows
 
@@ -35,7 +36,8 @@ class FrameSource:
 
     @cached_property
     def _digest(self) -> str:
-        return "blake2b:" + hashlib.blake2b(self._rows.write_csv().encode(), digest_size=16).hexdigest()
+        content = json.dumps(self._rows.to_dict(as_series=False))
+        return "blake2b:" + hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
     @property
     def height(self) -> int:
