@@ -162,9 +162,11 @@ def find_recent(loaded: Loaded, since: datetime) -> dict[str, list[str]]:
     return found
 
 
-def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime) -> int:
+def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime, looked: datetime) -> int:
     """Take it that these people never left; gives how many were off. The inbox keeps the events, and a line in
     `webhooks/undone.jsonl` says who was lifted, as keyed ids. Raises LockError, StateError.
+
+    looked   when they were found: whoever left since then, while a person was asked, stays off
     """
     from syncengine.lock import locked  # noqa: PLC0415
     from syncengine.news import InboxNews  # noqa: PLC0415
@@ -175,12 +177,29 @@ def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime) -> int:
     now = datetime.now(UTC)
     lifted = 0
     with locked(state, doing="webhooks undo"), contextlib.closing(open_ledger(state)) as connection:
+        again = _who_left(loaded, looked)
+        found = {name: [one for one in people if one not in again[name]] for name, people in found.items()}
         _note_undone(state, found, since, now)
         for list_id, addresses in found.items():
             book = ConsentBook(connection, list_id)
             record_news(Listening(InboxNews(hook_folder(state), list_id), book), now)  # else they come back with it
             lifted += book.lift(addresses, since=since)
     return lifted
+
+
+def _who_left(loaded: Loaded, since: datetime) -> dict[str, set[str]]:
+    """List → addresses in normal form of events that came at `since` or later."""
+    from syncengine.normalise.addresses import address_key  # noqa: PLC0415  # imports polars
+
+    with reading(hook_folder(state_folder(loaded))) as inbox:
+        return {
+            list_id: {
+                address_key(one.address)
+                for one in (inbox.departures(list_id, after=0) if inbox is not None else ())
+                if one.received_at >= since.timestamp()
+            }
+            for list_id in our_lists(loaded)
+        }
 
 
 def _note_undone(state: Path, found: dict[str, list[str]], since: datetime, now: datetime) -> None:

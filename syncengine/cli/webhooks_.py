@@ -151,6 +151,7 @@ def undo(context: click.Context, config_here: str | None, since: str, *, yes: bo
         raise click.BadParameter(f"{since!r} is no time such as 2026-11-25T14:30", param_hint="--since") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     loaded = load(context, config_here)
+    looked = datetime.now(UTC)
     found = receiving.find_recent(loaded, moment)
     people = sum(len(addresses) for addresses in found.values())
     if not people:
@@ -162,7 +163,7 @@ def undo(context: click.Context, config_here: str | None, since: str, *, yes: bo
     if not yes and not (sys.stdin.isatty() and click.confirm("Take it that none of them left?", err=True)):
         say("Nothing was changed. To do it:  add --yes")
         return 2
-    answer(f"{receiving.undo(loaded, found, moment):,} are no longer off.")
+    answer(f"{receiving.undo(loaded, found, moment, looked):,} are no longer off.")
     return 0
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from syncengine.config.loading import load_config
 from syncengine.leaving import Suppression
 from syncengine.ledger import open_ledger
 from syncengine.ports import Correction, News
+from syncengine.receiving import find_recent, undo
 from syncengine.sandbox.account import Act
 from syncengine.state import ConsentBook
 from syncengine.webhooks.events import HookBody, event_of
@@ -237,6 +239,22 @@ def test_w7_nobody_is_lifted_where_it_can_not_be_noted(synced: "Project", inbox:
 
     assert (ran.code, "nobody is lifted without a note of it" in ran.err) == (8, True)
     assert synced.run("webhooks", "status", "--json").json["lists"][0]["suppressed"] == 1
+
+
+def test_w7_who_leaves_while_the_person_is_asked_stays_off(synced: "Project", inbox: Inbox) -> None:
+    forged = time.time() - 60
+    inbox.take("unsubscribed", "user1@example.com", "user2@example.com", received_at=forged)
+    loaded, since, looked = load_config(synced.folder / "syncengine.toml"), *times(forged - 60, forged + 30)
+    found = find_recent(loaded, since)
+    inbox.take("unsubscribed", "User2@example.com")
+
+    assert found == {LIST: ["user1@example.com", "user2@example.com"]}
+    assert undo(loaded, found, since, looked) == 1
+    assert synced.run("webhooks", "status", "--json").json["lists"][0]["suppressed"] == 1
+
+
+def times(*seconds: float) -> list[datetime]:
+    return [datetime.fromtimestamp(one, UTC) for one in seconds]
 
 
 def test_w7_undo_says_when_there_is_nothing_to_undo_and_what_a_time_is(synced: "Project") -> None:
