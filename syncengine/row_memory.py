@@ -27,6 +27,7 @@ from syncengine.sorted_hashes import UNKNOWN, SortedHashes
 
 Numbers = npt.NDArray[np.uint64]
 
+_WHO_DECIDES: Final = ("syncengine", "polars", "email-validator", "idna")
 SCHEME: Final = 1  #: changes with everything that changes what a row means
 LATE: Final = 4  #: the base is written anew when the late rows are more than this part of it
 DEAD: Final = 2  #: all is forgotten when more than this many times the rows of a source are remembered
@@ -57,8 +58,9 @@ class Segment:
 
 
 def meaning_of(rules: str, reading: str) -> bytes:
-    """What rows mean under `rules` (of the job), read as `reading` says, by this program."""
-    told = f"{SCHEME}\0{importlib.metadata.version('syncengine')}\0{rules}\0{reading}"
+    """What rows mean under `rules` (of the job), read as `reading` says, by this program and those it reads with."""
+    programs = "\0".join(importlib.metadata.version(name) for name in _WHO_DECIDES)
+    told = f"{SCHEME}\0{programs}\0{rules}\0{reading}"
     return xxhash.xxh3_128_digest(told.encode())
 
 
