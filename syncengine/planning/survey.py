@@ -256,16 +256,12 @@ class _Surveyor:
 
     def count_dates(self, rows: pl.DataFrame) -> None:
         """Evidence for variables whose type is still to be decided; all rows count, held ones too."""
-        names = self.undecided
-        if not names:
-            return
-        cells = [pl.col(variable_column(name)) for name in names]
-        filled = rows.select(cell.is_not_null().sum() for cell in cells).row(0)
-        dates = rows.select(is_iso_date(cell).sum() for cell in cells).row(0)
-        for name, more_filled, more_dates in zip(names, filled, dates, strict=True):
+        columns = [variable_column(name) for name in self.undecided]
+        dates = rows.select(is_iso_date(pl.col(column)).sum() for column in columns).row(0) if columns else ()
+        for name, column, more in zip(self.undecided, columns, dates, strict=True):
             share = self.result.dates.setdefault(name, DateShare())
-            share.filled += more_filled
-            share.dates += more_dates
+            share.filled += rows[column].count()
+            share.dates += more
 
     def look_for_dates(self, rows: pl.DataFrame) -> None:
         for name in self.undecided:
