@@ -112,6 +112,8 @@ def diff(
     )
     if not paired[KNOWN].any():
         return _in_order(_additions(paired, rules))
+    if paired[KNOWN].all():
+        return _in_order(_differences(paired, rules))
     strangers = paired.filter(~pl.col(KNOWN))
     acquainted = paired.filter(pl.col(KNOWN))
     return _in_order(pl.concat([_additions(strangers, rules), _differences(acquainted, rules)]))

@@ -14,6 +14,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -55,7 +56,7 @@ def open_ledger(folder: Path) -> Ledger:
         if is_new:
             _refuse_lost_database(folder)
             _create(folder)
-        _verify(folder, mode=_verifying_mode(folder))
+        _verified(folder, mode=_verifying_mode(folder)).close()
         return _take_over(folder)
     except _TROUBLES as error:
         raise unusable(path, str(error)) from error
@@ -87,8 +88,7 @@ def read_ledger(folder: Path) -> sqlite3.Connection | None:
         _refuse_lost_database(folder)
         return None
     try:
-        _verify(folder, mode=_reading_mode(folder))
-        return _connect(path, mode=_reading_mode(folder), kind=sqlite3.Connection)
+        return _verified(folder, mode=_reading_mode(folder))
     except _TROUBLES as error:
         raise unusable(path, str(error)) from error
 
@@ -197,12 +197,20 @@ def _create(folder: Path) -> None:
     draft.touch(mode=PRIVATE_FILE)
     with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(f"BEGIN; {FIRST_SCHEMA} {''.join(MIGRATIONS.values())} COMMIT;")
+        _empty_database().backup(connection)
         connection.execute("INSERT INTO meta VALUES ('identity', ?)", (identity,))
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     draft.replace(path)
     write_durably(folder / IDENTITY, identity.encode())
+
+
+@cache
+def _empty_database() -> sqlite3.Connection:
+    """All tables, in memory: to go through every version of them costs ten times what copying the outcome does."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.executescript(f"BEGIN; {FIRST_SCHEMA} {''.join(MIGRATIONS.values())} COMMIT;")
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    return connection
 
 
 def _refuse_lost_database(folder: Path) -> None:
@@ -213,7 +221,8 @@ def _refuse_lost_database(folder: Path) -> None:
         raise unusable(database_path(folder), f"the folder {left} beside it says there was a database here")
 
 
-def _verify(folder: Path, *, mode: str) -> None:
+def _verified(folder: Path, *, mode: str) -> sqlite3.Connection:
+    """The database, for reading, once it is known to be what was written. Close it."""
     path = database_path(folder)
     if not path.is_file() or path.is_symlink():
         raise unusable(path, "it is not a plain file")
@@ -224,26 +233,36 @@ def _verify(folder: Path, *, mode: str) -> None:
     mark = read_mark(folder)  # before the log is looked at: a writer goes on meanwhile
     if anchor is not None:
         _verify_bytes(folder, anchor)
-    with contextlib.closing(_connect(path, mode=mode, kind=sqlite3.Connection)) as connection:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        if application != APPLICATION_ID:
-            raise unusable(path, "it is not a state of syncengine")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise unusable(
-                path, f"it was written by a newer version (schema {version}, this program knows {SCHEMA_VERSION})"
-            )
-        if version != SCHEMA_VERSION and version not in MIGRATIONS:
-            raise unusable(path, f"it has the schema {version}, which no version of this program wrote")
-        damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if damage != "ok":
-            raise unusable(path, f"it is damaged: {damage}")
-        identity = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
+    connection = _connect(path, mode=mode, kind=sqlite3.Connection)
+    try:
+        _verify(connection, path)
         if "immutable" not in mode:
             verify_log_is_whole(path, mark)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _verify(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StateError unless it is a whole state that this program knows."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise unusable(path, "it is not a state of syncengine")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise unusable(
+            path, f"it was written by a newer version (schema {version}, this program knows {SCHEMA_VERSION})"
+        )
+    if version != SCHEMA_VERSION and version not in MIGRATIONS:
+        raise unusable(path, f"it has the schema {version}, which no version of this program wrote")
+    damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if damage != "ok":
+        raise unusable(path, f"it is damaged: {damage}")
+    identity = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()
     if identity is None:
         raise unusable(path, "it is damaged: it does not say which state it is")
-    _verify_identity(folder, identity[0])
+    _verify_identity(path.parent, identity[0])
 
 
 def _verify_bytes(folder: Path, anchor: Anchor) -> None:

@@ -98,6 +98,7 @@ class _Newer:
     origin: npt.NDArray[np.uint32]
 
 
+NO_ROWS: Final = pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
 _NO_NUMBERS: Final = np.empty(0, np.uint64)
 _NOTHING_NEWER: Final = _Newer(_NO_NUMBERS, _NO_NUMBERS, np.empty(0, np.bool_), np.empty(0, np.uint32))
 
@@ -289,7 +290,7 @@ def _newest(files: Sequence[pl.LazyFrame]) -> _Newer:
 def _fetch(rows: pl.LazyFrame, hashes: Hashes) -> pl.LazyFrame:
     """SNAPSHOT rows with these key hashes, which are in order; groups of rows that have none of them are not read."""
     if not len(hashes):
-        return pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
+        return NO_ROWS
     low, high = (pl.lit(int(hashes[place]), pl.UInt64) for place in (0, -1))
     inside = pl.col(KEY_HASH).is_between(low, high) & pl.col(KEY_HASH).is_in(pl.Series(hashes).implode())
     return rows.filter(inside).select(SNAPSHOT_SCHEMA.names())
@@ -307,7 +308,7 @@ def _all_places(within: Hashes, asked: Hashes) -> Positions:
 
 def empty_snapshot() -> FrameSnapshot:
     """The snapshot of a list nothing was ever confirmed for."""
-    return FrameSnapshot(pl.LazyFrame(schema=SNAPSHOT_SCHEMA), numbers=Numbers(_NO_NUMBERS, _NO_NUMBERS))
+    return FrameSnapshot(NO_ROWS, numbers=Numbers(_NO_NUMBERS, _NO_NUMBERS))
 
 
 def open_snapshot(path: Path, newer: Sequence[Path] = (), numbers: Numbers | None = None) -> FrameSnapshot:

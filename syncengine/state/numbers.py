@@ -15,7 +15,7 @@ import polars as pl
 import xxhash
 
 from syncengine.durable import drafted, reserve
-from syncengine.frames import FINGERPRINT, KEY_HASH
+from syncengine.frames import FEW_ROWS, FINGERPRINT, KEY_HASH, collected
 from syncengine.snapshot import Numbers
 
 _MAGIC: Final = b"numbers\x01"
@@ -35,7 +35,8 @@ def write_numbers(snapshot: Path, digest: str, contacts: int) -> None:
             mapped = np.memmap(draft, "<u8", "r+", _HEADER)
             at = 0
             rows = pl.scan_parquet(snapshot, glob=False).select(KEY_HASH, FINGERPRINT)
-            for part in rows.collect_batches(maintain_order=True):
+            is_short = contacts <= FEW_ROWS
+            for part in [collected(rows, rows=contacts)] if is_short else rows.collect_batches(maintain_order=True):
                 mapped[at : at + part.height] = part[KEY_HASH].to_numpy()
                 mapped[contacts + at : contacts + at + part.height] = part[FINGERPRINT].to_numpy()
                 at += part.height

@@ -20,7 +20,7 @@ from syncengine.durable import drafted
 from syncengine.errors import InternalError
 from syncengine.frames import FINGERPRINT, GONE, KEY, KEY_HASH, SNAPSHOT_SCHEMA, collected
 from syncengine.ports import Changes
-from syncengine.snapshot import FrameSnapshot
+from syncengine.snapshot import NO_ROWS, FrameSnapshot
 from syncengine.sorted_hashes import UNKNOWN
 
 ROWS_PER_RANGE: Final = 200_000
@@ -34,7 +34,7 @@ def merge(target: Path, old: pl.LazyFrame, changes: Changes, *, rows: int) -> in
 
     rows   upper bound of the rows of the result; decides how many ranges it takes
     """
-    new = pl.concat([*changes.upserts, pl.LazyFrame(schema=SNAPSHOT_SCHEMA)])
+    new = pl.concat([*changes.upserts, NO_ROWS])
     left = pl.concat([new.select(KEY, KEY_HASH), *(frame.select(KEY, KEY_HASH) for frame in changes.removed)])
     renewed = [frame.select(KEY, KEY_HASH, pl.col(FINGERPRINT).alias("renewed")) for frame in changes.renewed]
     ranges = max(1, -(-rows // ROWS_PER_RANGE))
@@ -72,7 +72,7 @@ def few_changes(old: FrameSnapshot, changes: Changes, *, most: int) -> pl.DataFr
     there = old.keys_of(asked[KEY_HASH].to_numpy())
     if pl.concat([asked, there]).unique().get_column(KEY_HASH).is_duplicated().any():
         return None
-    new = pl.concat([*changes.upserts, pl.LazyFrame(schema=SNAPSHOT_SCHEMA)]).collect()
+    new = pl.concat([*changes.upserts, NO_ROWS]).collect()
     removed = pl.concat([pl.LazyFrame(schema=_KEYS), *(frame.select(KEY, KEY_HASH) for frame in changes.removed)])
     gone = removed.collect().unique().join(there, on=_KEYS.names(), how="semi").join(new, on=_KEYS.names(), how="anti")
     left = pl.concat([new.select(_KEYS.names()), gone])

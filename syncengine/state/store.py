@@ -41,6 +41,15 @@ _ALL_BITS: Final = (1 << 64) - 1
 NOTHING_REFUSED: Final = pl.DataFrame(
     schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "outcome": pl.String, "code": pl.String, "text": pl.String}
 )
+_NO_REFUSALS: Final = pl.DataFrame(
+    schema={
+        KEY: pl.String,
+        FINGERPRINT: pl.UInt64,
+        "refused_as": pl.String,
+        "refused_with": pl.String,
+        "any_content": pl.Boolean,
+    }
+)
 NO_DOUBTS: Final = pl.DataFrame(schema={KEY: pl.String, FINGERPRINT: pl.UInt64, "until": pl.Float64})
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -130,6 +139,8 @@ class StateStore:
             "SELECT key, fingerprint, outcome, code, text, rules FROM refusals WHERE list = ?", (self._list,)
         ).fetchall()
         rows = [row for row in noted if row["rules"] in {*rules, ""}]
+        if not rows:
+            return _NO_REFUSALS
         rejected = [row["outcome"] == Outcome.REJECTED for row in rows]
         return pl.DataFrame(
             {
@@ -141,13 +152,7 @@ class StateStore:
                 "refused_with": [f"{row['code']}: {row['text']}" if row["text"] else row["code"] for row in rows],
                 "any_content": [holds_whatever_it_says(row["code"]) for row in rows],
             },
-            schema={
-                KEY: pl.String,
-                FINGERPRINT: pl.UInt64,
-                "refused_as": pl.String,
-                "refused_with": pl.String,
-                "any_content": pl.Boolean,
-            },
+            schema=_NO_REFUSALS.schema,
         )
 
     def off(self) -> pl.Series:
