@@ -26,13 +26,12 @@ from targets import conclude
 from syncengine.destinations._http import Door
 from syncengine.destinations._pacing import Pacer
 from syncengine.destinations.v2 import SmartSenderV2
-from syncengine.frames import FRAGMENT
+from syncengine.dispatch.preparing import BODIES_AT_A_TIME
 from syncengine.model import Call
 from syncengine.redaction import Secret
-from syncengine.wire import variable_json
+from syncengine.wire import joined_in_parts, variable_json
 
 LIMIT = 3.0
-TOGETHER = 32  #: batches whose bodies the engine joins at once
 VARIABLES = {
     "phone": "Phone", "company": "Company", "city": "City", "country": "Country", "birthDate": "Born",
     "plan": "Plan", "score": "Score", "created": "Created", "note": "Note",
@@ -51,17 +50,15 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def by_columns(rows: pl.DataFrame) -> Iterator[bytes]:
-    """As planning and dispatch do it: fragments once, then the form of the call, joined batch by batch."""
+    """As planning and dispatch do it: variables once, then the form of the call, cut into bodies."""
     service = SmartSenderV2(Door("http://127.0.0.1", Secret("sandbox-token"), Pacer(1), timeout=1), LIST)
     values = variable_json([(name, pl.col(name)) for name in VARIABLES])
     plan = rows.select("email", "name", "active", values.alias("variables"))
-    plan = plan.with_columns(service.encode(plan).alias(FRAGMENT))
-    for part in plan.iter_slices(TOGETHER * 100):
-        contacts = pl.DataFrame({"contact": service.prepare(part, Call.ADD)})
-        batch = pl.int_range(pl.len(), dtype=pl.UInt32) // 100
-        bodies = contacts.group_by(batch.alias("batch"), maintain_order=True).agg(pl.col("contact").str.join(","))
-        for body in bodies["contact"]:
-            yield f'{{"emailListId":"{LIST}","contacts":[{body}]}}'.encode()
+    beginning = f'{{"emailListId":"{LIST}","contacts":['.encode()
+    for part in plan.iter_slices(BODIES_AT_A_TIME * 100):
+        edges = [*range(0, part.height, 100), part.height]
+        for contacts in joined_in_parts(service.prepare(part, Call.ADD), edges):
+            yield b"".join((beginning, contacts, b"]}"))
 
 
 def by_dicts(rows: pl.DataFrame) -> Iterator[bytes]:

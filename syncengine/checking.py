@@ -105,4 +105,4 @@ async def _ask(workshop: Workshop, job: Job) -> str:
 def _of_nobody() -> Batch:
     """An address no list can have. Requests without any contact are refused before the list's id is looked at."""
     nobody = f"nobody-{secrets.token_hex(8)}@example.com"
-    return Batch(0, Op.REMOVE, False, pl.DataFrame({EMAIL: [nobody]}), Call.REMOVE, json.dumps(nobody))
+    return Batch(0, Op.REMOVE, False, pl.DataFrame({EMAIL: [nobody]}), Call.REMOVE, json.dumps(nobody).encode())

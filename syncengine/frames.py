@@ -51,7 +51,7 @@ REPLACES: Final = "replaces"
 NOT_BEFORE: Final = "not_before"
 KNOWN_FINGERPRINT: Final = "known_fingerprint"  #: of the contact in the snapshot, with a CHANGE of it
 GONE: Final = "gone"  #: whether a contact left the list, with what a run changed in a snapshot
-FRAGMENT: Final = "fragment"
+FRAGMENT: Final = "fragment"  #: in the plans of earlier versions: a second copy of what is sent
 BATCH: Final = "batch"
 POSITION: Final = "position"
 

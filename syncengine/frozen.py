@@ -1,6 +1,6 @@
 """The folder of a run: its plan in Parquet files, frozen by a manifest before the first request.
 
-    runs/<run id>/plan/<number>-<wave>.parquet    CHANGE rows with `fragment`, whole batches but for a wave's last;
+    runs/<run id>/plan/<number>-<wave>.parquet    CHANGE rows, whole batches but for a wave's last;
                                                   `after` only where it is not what is sent (`variables`)
     runs/<run id>/plan/<number>-held.parquet      HELD rows
     runs/<run id>/plan/<number>-same.parquet      key and new fingerprint of contacts there is nothing to send for
@@ -13,7 +13,7 @@ A plan is carried out wave by wave: unsubscribes, renames (chains tail first), u
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,7 +27,6 @@ from syncengine.frames import (
     AFTER,
     BATCH,
     FINGERPRINT,
-    FRAGMENT,
     KEY,
     KEY_HASH,
     KNOWN,
@@ -47,9 +46,6 @@ ROWS_PER_FILE: Final = 50_000
 SMALL: Final = 1_000  #: rows of a file that is kept in memory once it was read
 _OPS: Final = (Op.UNSUBSCRIBE, Op.RENAME, Op.UPDATE, Op.ADD, Op.REMOVE)
 _WAVE_ORDER: Final = {op: order for order, op in enumerate(_OPS)}
-
-Encode = Callable[[pl.DataFrame], pl.Series]
-"""CHANGE rows → the part of a request body that is each contact's content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +180,9 @@ class _WaveKey(NamedTuple):
 
 @dataclass(slots=True)
 class PlanWriter:
-    """Writes a plan as it is made (a `PlanSink`), then freezes it. `encode` gives the content of the requests."""
+    """Writes a plan as it is made (a `PlanSink`), then freezes it."""
 
     folder: Path
-    encode: Encode
     batch_size: int = 100
     _waiting: dict[_WaveKey, list[pl.DataFrame]] = field(default_factory=lambda: defaultdict(list))
     _files: dict[_WaveKey, list[PlanFile]] = field(default_factory=lambda: defaultdict(list))
@@ -210,7 +205,7 @@ class PlanWriter:
         self._rekeyed.append(self._write("rekey", rows))
 
     def change(self, changes: pl.DataFrame) -> None:
-        rows = changes.with_columns(self.encode(changes).alias(FRAGMENT))
+        rows = changes
         if AFTER in rows.columns:  # a quarter of a plan's bytes, and mostly what is sent anyway
             rows = rows.with_columns(pl.when(pl.col(AFTER) != pl.col(VARIABLES)).then(AFTER).alias(AFTER))
         for (op, level, late, known), group in _by_wave(rows.with_columns((pl.col(NOT_BEFORE) > 0).alias("late"))):

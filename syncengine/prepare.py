@@ -16,7 +16,7 @@ from syncengine.errors import ConfigError, GuardError
 from syncengine.errors_file import write_errors
 from syncengine.first_rows import trial_of
 from syncengine.frames import told_columns
-from syncengine.frozen import Encode, FrozenPlan, PlanWriter, open_plan
+from syncengine.frozen import FrozenPlan, PlanWriter, open_plan
 from syncengine.guards import Guards, check_held, check_missing, check_rows
 from syncengine.model import Consent, Mode, OnMissing
 from syncengine.normalise.mapping import Mapping
@@ -167,7 +167,6 @@ def draw_up(
     *,
     run: str,
     folder: Path,
-    encode: Encode,
     batch_size: int,
     now: datetime,
     pulse: Callable[[], None],
@@ -185,7 +184,7 @@ def draw_up(
     seen = state.seen(job.name)
     snapshot = state.snapshot()
     digest = digest or source.digest()
-    writer = PlanWriter(folder, encode, batch_size)
+    writer = PlanWriter(folder, batch_size)
     try:
         notes = folder / NOTES_FILE if remember else None
         facts = _compare(job, understood, state, snapshot, writer, pulse, notes=notes)

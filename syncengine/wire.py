@@ -3,33 +3,78 @@
 The form is SmartSender's: variables are a list of {"name", "value"}.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import polars as pl
 
-_NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
+# Looked for one by one: 0.6 of the price of a regular expression (measured: 15 and 26 ns a cell).
+_TO_ESCAPE: Final = ['"', "\\", *map(chr, range(0x20))]
 
 
 def json_string(column: pl.Expr) -> pl.Expr:
     """Each text as a JSON string, quotes included; null stays null."""
-    return column.map_batches(_json_strings, return_dtype=pl.String, is_elementwise=True)
+    return column.map_batches(_quoted, return_dtype=pl.String, is_elementwise=True)
 
 
-def _json_strings(cells: pl.Series) -> pl.Series:
-    # Looking first is worth it: most columns hold no quote, backslash or line end, and then quoting is a concat.
-    name = cells.name
-    frame = cells.to_frame("v")
-    if cells.str.contains(_NEEDS_ESCAPE).any():
-        encoded = pl.struct("v").struct.json_encode().str.slice(5).str.head(-1)  # {"v":…}
-        return frame.select(pl.when(pl.col("v").is_not_null()).then(encoded).alias(name)).to_series()
-    return frame.select(('"' + pl.col("v") + '"').alias(name)).to_series()
+def json_text(column: pl.Expr) -> pl.Expr:
+    """Each text as it stands between the quotes of a JSON string; null stays null."""
+    return column.map_batches(_escaped, return_dtype=pl.String, is_elementwise=True)
+
+
+def _quoted(cells: pl.Series) -> pl.Series:
+    text = _escaped(cells).to_frame("v")
+    return text.select(pl.concat_str(pl.lit('"'), "v", pl.lit('"')).alias(cells.name)).to_series()
+
+
+def _escaped(cells: pl.Series) -> pl.Series:
+    # Most columns hold nothing to escape, and of the others few cells do: only those are encoded.
+    awkward = cells.str.contains_any(_TO_ESCAPE).arg_true()
+    if awkward.is_empty():
+        return cells
+    texts = cells.gather(awkward).alias("v").to_frame()
+    encoded = texts.select(pl.struct("v").struct.json_encode().str.slice(6).str.head(-2)).to_series()  # {"v":"…"}
+    return cells.clone().scatter(awkward, encoded)
+
+
+def joined(contacts: pl.Series) -> bytes:
+    """JSON texts in the order they stand, with commas between them."""
+    text: bytes = contacts.str.join(",").cast(pl.Binary).item() if len(contacts) else b""
+    return text
+
+
+def joined_in_parts(contacts: pl.Series, edges: Sequence[int]) -> Iterator[memoryview]:
+    """What `joined` gives of each stretch from one edge to the next, cut out of one text: 0 is the first edge."""
+    whole = memoryview(joined(contacts))
+    ends = (contacts.str.len_bytes().cast(pl.UInt64) + 1).cum_sum()
+    for low, high in pairwise([0, *ends.gather([edge - 1 for edge in edges[1:]])]):
+        yield whole[low : high - 1]
 
 
 def variable_json(variables: Sequence[tuple[str, pl.Expr]]) -> pl.Expr:
     """`[{"name":…,"value":…},…]` of the variables that are not null, in the given order. Names are plain letters."""
     if not variables:
         return pl.lit("[]")
-    pairs = [pl.lit(f'{{"name":"{name}","value":') + json_string(value) + pl.lit("}") for name, value in variables]
-    # A lone null is not ignored: concat_str of one column gives it back.
-    return "[" + pl.concat_str(pairs, separator=",", ignore_nulls=True).fill_null("") + "]"
+    names = [name for name, _ in variables]
+    return pl.map_batches(
+        [value for _, value in variables],
+        lambda columns: _listed(names, columns),
+        return_dtype=pl.String,
+        is_elementwise=True,
+    )
+
+
+def _listed(names: Sequence[str], columns: Sequence[pl.Series]) -> pl.Series:
+    """One concatenation, however many variables: a column for each pair takes five times as long."""
+    texts = pl.DataFrame([_escaped(column.alias(name)) for name, column in zip(names, columns, strict=True)])
+    always = next((place for place, name in enumerate(names) if not texts[name].null_count()), len(names))
+    parts = [pl.lit("[")]
+    for place, name in enumerate(names):
+        # A comma on the side of the first variable that everybody has: so none is left over where others are null.
+        before, after = "," if place > always else "", "," if place < always else ""
+        pair = [pl.lit(f'{before}{{"name":"{name}","value":"'), pl.col(name), pl.lit(f'"}}{after}')]
+        parts += [pl.concat_str(pair)] if texts[name].null_count() else pair
+    if always == len(names):
+        parts = [pl.concat_str(*parts, ignore_nulls=True).str.strip_suffix(",")]
+    return texts.select(pl.concat_str(*parts, pl.lit("]"), ignore_nulls=True).alias(columns[0].name)).to_series()

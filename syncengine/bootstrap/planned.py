@@ -52,7 +52,6 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         session.state(job),
         run=run,
         folder=out or session.runs / run,
-        encode=destination.encode,
         batch_size=destination.batch_size,
         now=datetime.now(UTC),
         pulse=lambda: None,

@@ -128,12 +128,12 @@ class Door:
         self._context: ssl.SSLContext | None = None
         self.requests = 0  #: attempts that left, or tried to
 
-    async def post(self, path: str, body: str, *, leaving: Leaving | None = None) -> Reply | NoAnswer | Fatal:
+    async def post(self, path: str, body: str | bytes, *, leaving: Leaving | None = None) -> Reply | NoAnswer | Fatal:
         """`request`, as nearly all of API v2 wants it."""
         return await self.request("POST", path, body, leaving=leaving)
 
     async def request(
-        self, method: str, path: str, body: str | None = None, *, leaving: Leaving | None = None
+        self, method: str, path: str, body: str | bytes | None = None, *, leaving: Leaving | None = None
     ) -> Reply | NoAnswer | Fatal:
         """One attempt: waits for its turn, then has `timeout` seconds in total. Fatal: the host is not who it says.
 
@@ -156,7 +156,7 @@ class Door:
         return outcome
 
     async def _attempt(
-        self, line: httpx.AsyncBaseTransport, what: tuple[str, str, str | None], leaving: Leaving | None
+        self, line: httpx.AsyncBaseTransport, what: tuple[str, str, str | bytes | None], leaving: Leaving | None
     ) -> Reply | NoAnswer | Fatal:
         took = 0.0
         try:
@@ -197,11 +197,11 @@ class Door:
         after = headers.get("retry-after")
         return None if after is None else _retry_after(after, _date(headers.get("date")) or self._now())
 
-    def _request(self, method: str, path: str, body: str | None) -> httpx.Request:
+    def _request(self, method: str, path: str, body: str | bytes | None) -> httpx.Request:
         url = self._urls.get(path) or httpx.URL(self._base_url + path)
         if len(self._urls) < MAX_URLS:
             self._urls[path] = url
-        content = None if body is None else body.encode()
+        content = body.encode() if isinstance(body, str) else body
         return httpx.Request(
             method, url, headers=self._headers, content=content, extensions={"timeout": self._timeouts}
         )

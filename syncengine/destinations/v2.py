@@ -1,18 +1,18 @@
 """SmartSender API v2: lists and their contacts (smartsender.md §1)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
 from syncengine.destinations._answers import read_answer, read_created
 from syncengine.destinations._http import Door, Reply
-from syncengine.frames import ACTIVE, CONTACT, EMAIL, FRAGMENT, NAME, VARIABLES
+from syncengine.frames import ACTIVE, CONTACT, EMAIL, NAME, VARIABLES
 from syncengine.model import Answer, Call, Variable, VariableType
 from syncengine.ports import Batch
 from syncengine.settlement import Ask
-from syncengine.wire import json_string
+from syncengine.wire import joined, json_string, json_text
 
 BATCH_SIZE: Final = 100  #: documented for batch update; add and remove state no limit, so the same is used there
 
@@ -33,6 +33,7 @@ class SmartSenderV2:
     def __init__(self, door: Door, list_id: str) -> None:
         self._door = door
         self._list = json.dumps(list_id)
+        self._beginning = f'{{"emailListId":{self._list},'.encode()
 
     @property
     def batch_size(self) -> int:
@@ -41,16 +42,6 @@ class SmartSenderV2:
     @property
     def requests(self) -> int:
         return self._door.requests
-
-    def encode(self, changes: pl.DataFrame) -> pl.Series:
-        """`"name":…,"active":…,"variables":[…]`: what add and update have in common. `active` is never left out."""
-        parts = [
-            pl.lit('"name":') + json_string(pl.col(NAME)) + pl.lit(","),
-            pl.lit('"active":'),
-            pl.when(pl.col(ACTIVE)).then(pl.lit("true")).otherwise(pl.lit("false")),
-            pl.when(pl.col(VARIABLES) != "[]").then(pl.lit(',"variables":') + pl.col(VARIABLES)),
-        ]
-        return changes.select(pl.concat_str(parts, ignore_nulls=True).alias(FRAGMENT)).to_series()
 
     def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series:
         return contacts.select(_form(call).alias("form")).to_series()
@@ -68,45 +59,43 @@ class SmartSenderV2:
     async def aclose(self) -> None:
         await self._door.aclose()
 
-    def _body(self, batch: Batch, ask: Ask) -> str:
+    def _body(self, batch: Batch, ask: Ask) -> bytes:
         if ask.call is batch.prepared and len(ask.positions) == batch.size:
             contacts = batch.body
         else:
-            some = batch.contacts[list(ask.positions)]
-            contacts = ",".join(self.prepare(some, ask.call))
+            contacts = joined(self.prepare(batch.contacts[list(ask.positions)], ask.call))
         match ask.call:
             case Call.REMOVE:
-                return f'{{"emailListId":{self._list},"emails":[{contacts}]}}'
+                return b"".join((self._beginning, b'"emails":[', contacts, b"]}"))
             case Call.UPDATE_ONE:  # one contact: its object's members stand beside the list's id
-                return f'{{"emailListId":{self._list},{contacts[1:-1]}}}'
+                return self._beginning + contacts[1:]
             case Call.ADD | Call.UPDATE | Call.RENAME:
-                return f'{{"emailListId":{self._list},"contacts":[{contacts}]}}'
+                return b"".join((self._beginning, b'"contacts":[', contacts, b"]}"))
 
 
 def _form(call: Call) -> pl.Expr:
     """A contact in the form of a call, from the columns of the plan."""
     match call:
         case Call.ADD:
-            return pl.concat_str(
-                pl.lit('{"email":'), json_string(pl.col(EMAIL)), pl.lit(","), pl.col(FRAGMENT), pl.lit("}")
-            )
+            return _flat('{"email":"', json_text(pl.col(EMAIL)), '",', *_content(), "}")
         case Call.UPDATE | Call.UPDATE_ONE:
-            return pl.concat_str(
-                pl.lit('{"contact":'),
-                json_string(pl.col(EMAIL)),
-                pl.lit(',"parameters":{'),
-                pl.col(FRAGMENT),
-                pl.lit("}}"),
-            )
+            return _flat('{"contact":"', json_text(pl.col(EMAIL)), '","parameters":{', *_content(), "}}")
         case Call.RENAME:
-            return pl.concat_str(
-                pl.lit('{"contact":'),
-                json_string(pl.col(CONTACT)),
-                pl.lit(',"parameters":{"email":'),
-                json_string(pl.col(EMAIL)),
-                pl.lit(","),
-                pl.col(FRAGMENT),
-                pl.lit("}}"),
-            )
+            old, new = json_text(pl.col(CONTACT)), json_text(pl.col(EMAIL))
+            return _flat('{"contact":"', old, '","parameters":{"email":"', new, '",', *_content(), "}}")
         case Call.REMOVE:
             return json_string(pl.col(EMAIL))
+
+
+def _content() -> Iterator[pl.Expr | str]:
+    """`"name":…,"active":…,"variables":[…]`: what add and update have in common. `active` is never left out."""
+    yield pl.concat_str(pl.lit('"name":"'), json_text(pl.col(NAME)), pl.lit('",'))
+    yield '"active":'
+    yield pl.when(ACTIVE).then(pl.lit("true")).otherwise(pl.lit("false"))
+    for part in (pl.lit(',"variables":'), pl.col(VARIABLES)):
+        yield pl.when(pl.col(VARIABLES) != "[]").then(part)
+
+
+def _flat(*parts: pl.Expr | str) -> pl.Expr:
+    """One concatenation of all: each further one would copy what is most of a plan once more. Nulls are left out."""
+    return pl.concat_str([pl.lit(part) if isinstance(part, str) else part for part in parts], ignore_nulls=True)

@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from syncengine.frames import ACTIVE, ADDRESS, BATCH, CONTACT, EMAIL, FRAGMENT, KEY, NAME, ROW, VARIABLES
+from syncengine.frames import ACTIVE, ADDRESS, BATCH, CONTACT, EMAIL, KEY, NAME, ROW, VARIABLES
 from syncengine.leaving import REMOVED
 from syncengine.model import Call, Op, Outcome, Verdict
 from syncengine.ports import Batch, Correction
+from syncengine.wire import joined
 
 SUPPRESSED: Final = "suppressed"
 CORRECTIONS_BATCH: Final = -1  #: a number no batch of a plan has
@@ -22,7 +23,6 @@ CORRECTIONS_BATCH: Final = -1  #: a number no batch of a plan has
 class Form(Protocol):
     """How a destination writes contacts."""
 
-    def encode(self, changes: pl.DataFrame) -> pl.Series: ...
     def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series: ...
 
 
@@ -56,8 +56,7 @@ def lowered(batch: Batch, off: Mapping[str, str], form: Form) -> Batch:
     if not left.any():
         return batch
     contacts = batch.contacts.with_columns((pl.col(ACTIVE) & ~left).alias(ACTIVE))
-    contacts = contacts.with_columns(form.encode(contacts).alias(FRAGMENT))
-    return replace(batch, contacts=contacts, body=",".join(form.prepare(contacts, batch.prepared)))
+    return replace(batch, contacts=contacts, body=joined(form.prepare(contacts, batch.prepared)))
 
 
 def corrections_for(rows: pl.DataFrame, *, due: float, run: str) -> list[Correction]:
@@ -88,6 +87,5 @@ def correcting_batch(corrections: Sequence[Correction], form: Form) -> Batch:
             VARIABLES: [one.variables for one in corrections],
         }
     )
-    contacts = contacts.with_columns(form.encode(contacts).alias(FRAGMENT))
-    body = ",".join(form.prepare(contacts, Call.UPDATE))
+    body = joined(form.prepare(contacts, Call.UPDATE))
     return Batch(CORRECTIONS_BATCH, Op.UNSUBSCRIBE, True, contacts, Call.UPDATE, body)  # `known`

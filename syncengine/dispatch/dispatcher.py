@@ -5,18 +5,18 @@ are in flight, the destination's pacer how fast they go. Here they are only brou
 """
 
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import anyio
-import numpy as np
 import polars as pl
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from syncengine.catalogue import Family, Reading, read_text
 from syncengine.dispatch.circuit import Circuit
 from syncengine.dispatch.circumstances import circumstances_of
+from syncengine.dispatch.preparing import prepared
 from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, may_arrive_late, overloaded
@@ -33,12 +33,10 @@ from syncengine.events import (
     WaitingForLateRequests,
     WaveBegan,
 )
-from syncengine.frames import BATCH, KEY, ROW
-from syncengine.model import GRACE, Accepted, Answer, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
+from syncengine.frames import KEY, ROW
+from syncengine.model import GRACE, Accepted, Answer, Call, Consent, Fatal, Mode, NoAnswer, Op, Outcome, Verdict
 from syncengine.ports import Batch, Destination, Done, Entry, Intended, Released
 from syncengine.settlement import Ask, Settled, Terms, settle
-
-BATCHES_AT_A_TIME = 32  #: prepared and intended together: polars joins 32 bodies at about the price of one
 
 
 class Stop(Protocol):
@@ -167,10 +165,15 @@ class Dispatcher:
         return complete and not self._must_stop()
 
     async def _feed(self, work: Work, give: ObjectSendStream[Batch]) -> bool:
+        exists = on_exists(self.rules.mode, self.rules.consent)
+
+        def likely() -> Call:
+            return first_form(work.op, exists, self.experience)
+
         async with give:
             slices = iter(work.slices)
             while (rows := await self.in_thread(lambda: next(slices, None))) is not None:
-                few = self._prepared(work, rows)
+                few = prepared(rows, self.destination, likely, op=work.op, known=work.known)
                 while (batches := await self.in_thread(lambda: next(few, None))) is not None:  # noqa: B023
                     if self._must_stop():
                         return False
@@ -183,25 +186,6 @@ class Dispatcher:
                         except anyio.BrokenResourceError:
                             return False  # no sender is left: what ended them is told by their group
         return True
-
-    def _prepared(self, work: Work, rows: pl.DataFrame) -> Iterator[list[Batch]]:
-        """The batches of a slice, a few at a time, with bodies in the form they are likely to be sent in."""
-        starts = np.flatnonzero(np.diff(rows[BATCH].to_numpy(), prepend=-1))
-        edges = [*starts.tolist(), rows.height]
-        exists = on_exists(self.rules.mode, self.rules.consent)
-        for first in range(0, len(starts), BATCHES_AT_A_TIME):
-            few = edges[first : first + BATCHES_AT_A_TIME + 1]
-            call = first_form(work.op, exists, self.experience)
-            part = rows.slice(few[0], few[-1] - few[0])
-            bodies = (
-                part.select(BATCH, self.destination.prepare(part, call).alias("body"))
-                .group_by(BATCH, maintain_order=True)
-                .agg(pl.col("body").str.join(","))
-            )
-            yield [
-                Batch(number, work.op, work.known, rows.slice(low, high - low), call, body)
-                for (number, body), low, high in zip(bodies.iter_rows(), few[:-1], few[1:], strict=True)
-            ]
 
     def _must_stop(self) -> bool:
         spent = self.max_requests is not None and max(self._begun, self.destination.requests) >= self.max_requests

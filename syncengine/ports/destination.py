@@ -14,7 +14,7 @@ from syncengine.settlement import Ask
 class Batch:
     """At most 100 contacts of one operation, as frozen in the plan.
 
-    contacts   CHANGE rows with `fragment`, in plan order
+    contacts   CHANGE rows, in plan order
     body       the contacts of the whole batch in the form of `prepared` (see `Destination.prepare`)
     """
 
@@ -23,7 +23,7 @@ class Batch:
     known: bool
     contacts: pl.DataFrame
     prepared: Call
-    body: str
+    body: bytes | memoryview
 
     @property
     def size(self) -> int:
@@ -45,10 +45,6 @@ class Destination(Protocol):
     @property
     def requests(self) -> int:
         """Attempts made so far, of any kind."""
-        ...
-
-    def encode(self, changes: pl.DataFrame) -> pl.Series:
-        """CHANGE rows → the content of each contact as it will stand in a request: frozen with the plan."""
         ...
 
     def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series:

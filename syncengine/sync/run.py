@@ -97,7 +97,6 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
             parts.state,
             run=run,
             folder=parts.runs / run,
-            encode=parts.destination.encode,
             batch_size=parts.destination.batch_size,
             now=parts.now(),
             pulse=parts.stop.pulse,

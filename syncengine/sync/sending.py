@@ -15,7 +15,7 @@ from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.variables import VariableKeeper
 from syncengine.dispatch.watch import Past, Watch
 from syncengine.events import RunBegan
-from syncengine.frames import AFTER, FIELDS, SOURCE
+from syncengine.frames import AFTER, FIELDS, FRAGMENT, SOURCE
 from syncengine.late_requests import still_occupied, wait_for_renames
 from syncengine.model import GRACE, Variable
 from syncengine.ports import Done, Entry, Intended, Released
@@ -127,7 +127,7 @@ class Sending:
             if len(settled) < wave.batches:
                 tally = self.parts.journal.tally(self.prepared.run, wave.first_batch, wave.batches)
                 contacts_done = tally.confirmed + tally.rejected + tally.unresolved
-                slices = self.prepared.plan.slices(wave, without=settled, but=(SOURCE, AFTER, FIELDS))
+                slices = self.prepared.plan.slices(wave, without=settled, but=(SOURCE, AFTER, FIELDS, FRAGMENT))
                 late = wait_for_renames(self.prepared.plan, wave, self.parts.journal, self.prepared.run)
                 not_before = max(wave.not_before, late)
                 occupied = still_occupied(self.prepared.plan, wave, self.parts.journal, self.prepared.run)

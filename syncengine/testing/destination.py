@@ -46,9 +46,6 @@ class MemoryDestination:
     def batch_size(self) -> int:
         return 100
 
-    def encode(self, changes: pl.DataFrame) -> pl.Series:
-        return pl.Series("fragment", [""] * changes.height)
-
     def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series:
         return contacts[EMAIL].alias(call.value)
 

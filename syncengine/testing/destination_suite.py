@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from syncengine.frames import ACTIVE, CONTACT, EMAIL, FRAGMENT, NAME, VARIABLES
+from syncengine.frames import ACTIVE, CONTACT, EMAIL, NAME, VARIABLES
 from syncengine.model import Accepted, Answer, Call, Declined, Op, Partial, Variable, VariableType
 from syncengine.ports import Batch, Destination
 from syncengine.settlement import Ask
-from syncengine.wire import variable_json
+from syncengine.wire import joined, variable_json
 
 AWKWARD = 'O\'Neil "the\\ Third",\n🎂 Ünï\tcode {} </script>'
 
@@ -54,10 +54,8 @@ def batch_of(
             VARIABLES: [_json(one.get("variables", {})) for one in contacts],
         }
     )
-    rows = rows.with_columns(destination.encode(rows).alias(FRAGMENT))
-    return Batch(
-        0, op, known=False, contacts=rows, prepared=prepared, body=",".join(destination.prepare(rows, prepared))
-    )
+    body = joined(destination.prepare(rows, prepared))
+    return Batch(0, op, known=False, contacts=rows, prepared=prepared, body=body)
 
 
 def _json(variables: Mapping[str, str]) -> str:

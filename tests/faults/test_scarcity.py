@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from syncengine.dispatch.dispatcher import BATCHES_AT_A_TIME
+from syncengine.dispatch.preparing import BATCHES_AT_A_TIME
 from syncengine.events import BatchSettled
 from syncengine.ports import Batch
 from syncengine.report import Result

@@ -77,7 +77,7 @@ def changed(op: Op, rows: Sequence[Cells] | int) -> pl.DataFrame:
 
 
 def plan(folder: Path, *, holds: Sequence[pl.DataFrame] = (), changes: Sequence[pl.DataFrame] = ()) -> FrozenPlan:
-    writer = PlanWriter(folder, lambda rows: pl.Series([""] * rows.height), batch_size=2)
+    writer = PlanWriter(folder, batch_size=2)
     for frame in holds:
         writer.hold(frame)
     for frame in changes:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.errors import StateError
-from syncengine.frames import BATCH, FINGERPRINT, FRAGMENT, KEY, KEY_HASH, KNOWN, LEVEL, NOT_BEFORE, OP, SOURCE
+from syncengine.frames import BATCH, FINGERPRINT, KEY, KEY_HASH, KNOWN, LEVEL, NOT_BEFORE, OP, SOURCE
 from syncengine.frozen import MANIFEST, PLAN_FOLDER, ROWS_PER_FILE, FrozenPlan, PlanWriter, Wave, open_plan
 from syncengine.model import Op
 from syncengine.normalise.rows import key_hashes
@@ -47,12 +47,8 @@ def held(count: int, start: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"ordinal": range(start, start + count), "code": ["email-empty"] * count})
 
 
-def encode(frame: pl.DataFrame) -> pl.Series:
-    return frame.select("content of " + pl.col(KEY)).to_series()
-
-
 def writer(folder: Path, *, batch_size: int = 3) -> PlanWriter:
-    return PlanWriter(folder, encode, batch_size)
+    return PlanWriter(folder, batch_size)
 
 
 def outline(plan: FrozenPlan) -> list[tuple[str, bool, int, int, int]]:
@@ -192,10 +188,9 @@ def test_batches_settled_before_are_left_out_and_the_others_keep_their_numbers(p
     ]
 
 
-def test_the_content_of_each_contact_is_encoded_once_and_frozen(plan: FrozenPlan) -> None:
+def test_what_the_source_said_of_each_contact_is_frozen(plan: FrozenPlan) -> None:
     rows = pl.concat(plan.slices(plan.waves[0]))
 
-    assert rows[FRAGMENT].to_list() == [f"content of update-{number}" for number in range(4)]
     assert rows[SOURCE].struct.field("Email").to_list()[0] == "update-0@example.com"
 
 

@@ -35,7 +35,7 @@ Change = tuple[Op, str, list[Difference]]
 
 
 def prepared(folder: Path, changes: Sequence[Change] = (), **facts: Any) -> Prepared:
-    writer = PlanWriter(folder, lambda rows: pl.Series([""] * rows.height), batch_size=2)
+    writer = PlanWriter(folder, batch_size=2)
     if changes:
         writer.change(frame(changes))
     numbers = {"rows": 10, "same": 3, "held": {"duplicate": 2}, "planned": {"update": 5}, "fields": {"city": 5}}

@@ -1,13 +1,14 @@
 """What polars writes is the JSON that json.dumps would write, and nulls are left out."""
 
 import json
+from itertools import pairwise
 
 import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncengine.wire import json_string, variable_json
+from syncengine.wire import joined, joined_in_parts, json_string, variable_json
 
 AWKWARD = [
     "",
@@ -117,6 +118,44 @@ def test_each_contact_has_its_own_variables_in_the_given_order() -> None:
         "[]",
         '[{"name":"b","value":"q\\""}]',
     ]
+
+
+def test_a_contact_without_the_variables_of_others_leaves_no_comma_behind() -> None:
+    frame = pl.DataFrame({"a": ["1", None, None], "b": ["2", "2,]", None], "c": ["3", None, "}],"]})
+
+    told = frame.select(variable_json([(name, pl.col(name)) for name in "abc"]).alias("json"))["json"].to_list()
+
+    assert [[one["value"] for one in json.loads(text)] for text in told] == [["1", "2", "3"], ["2,]"], ["}],"]]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(*[st.one_of(st.none(), TEXTS)] * 3), min_size=1, max_size=5))
+def test_variables_of_several_contacts_are_what_json_dumps_writes(rows: list[tuple[str | None, ...]]) -> None:
+    frame = pl.DataFrame(rows, schema=dict.fromkeys("abc", pl.String), orient="row")
+
+    told = frame.select(variable_json([(name, pl.col(name)) for name in "abc"]).alias("json"))["json"].to_list()
+
+    assert told == [
+        json.dumps(
+            [{"name": name, "value": value} for name, value in zip("abc", row, strict=True) if value is not None],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        for row in rows
+    ]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.text(max_size=4), max_size=8), st.data())
+def test_parts_cut_at_any_edges_are_the_texts_joined_between_them(texts: list[str], data: st.DataObject) -> None:
+    inner = data.draw(st.sets(st.sampled_from(range(1, len(texts))) if len(texts) > 1 else st.nothing()))
+    edges = [0, *sorted(inner), *([len(texts)] if texts else [])]
+    contacts = pl.Series(texts, dtype=pl.String)
+
+    parts = [bytes(part).decode() for part in joined_in_parts(contacts, edges)]
+
+    assert parts == [",".join(texts[low:high]) for low, high in pairwise(edges)]
+    assert joined(contacts).decode() == ",".join(texts)
 
 
 def test_no_variables_are_an_empty_list_for_everybody() -> None:
