@@ -24,8 +24,9 @@ from typing import Final
 import anyio
 import httpx
 
-from syncengine.destinations._line import Line
+from syncengine.destinations._line import Asked, Line
 from syncengine.destinations._pacing import Pacer
+from syncengine.destinations._plain import Plain
 from syncengine.model import Fatal, NoAnswer
 from syncengine.redaction import Secret, scrub, scrub_bytes
 
@@ -33,7 +34,7 @@ MAX_BODY: Final = 8 * 1024 * 1024  #: bytes of an answer, decompressed
 ANSWER_TOO_LARGE: Final = "the answer is larger than"  #: the beginning of the reason
 MAX_RETRY_AFTER: Final = 300.0  #: seconds; a longer wish is cut to this, asked again and obeyed again
 CONNECT_TIMEOUT: Final = 10.0  #: seconds
-MAX_URLS: Final = 100  #: kept taken apart
+MAX_ASKED: Final = 100  #: requests whose heads are kept
 
 _NO_COMMON_TLS: Final = frozenset(
     {
@@ -115,7 +116,7 @@ class Door:
         self._proxy = proxy
         self._transport = transport
         self._now = now
-        self._urls: dict[str, httpx.URL] = {}  # taking one apart costs as much as sending the request
+        self._asked: dict[tuple[str, str], Asked] = {}  # making one costs as much as sending it
         self._headers = httpx.Headers(
             {
                 "content-type": "application/json",
@@ -158,18 +159,16 @@ class Door:
     async def _attempt(
         self, line: httpx.AsyncBaseTransport, what: tuple[str, str, str | bytes | None], leaving: Leaving | None
     ) -> Reply | NoAnswer | Fatal:
-        took = 0.0
+        method, path, body = what
+        content = body.encode() if isinstance(body, str) else body
         try:
-            request = self._request(*what)
-            if isinstance(line, Line) and not line.stands:
-                began = anyio.current_time()
-                await line.connect(request)  # has a timeout of its own, within that of the attempt
-                took = anyio.current_time() - began
-                await self._pacer.late(took)
+            if isinstance(line, Line):
+                return await self._by_line(line, self._asked_for(method, path), content, leaving)
+            request = self._request(method, path, content)
             if leaving is not None:
                 leaving()
-            with anyio.fail_after(self._timeout - took):
-                return await self._exchange(line, request)
+            with anyio.fail_after(self._timeout):
+                return await self._heard(await line.handle_async_request(request))
         except TimeoutError:
             return NoAnswer(f"no complete answer within {self._timeout:g} s")
         except NOT_SENT as error:
@@ -183,28 +182,49 @@ class Door:
         while self._idle:
             await self._idle.pop().aclose()
 
-    async def _exchange(self, line: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply | NoAnswer:
-        response = await line.handle_async_request(request)
+    async def _by_line(
+        self, line: Line, asked: Asked, content: bytes | None, leaving: Leaving | None
+    ) -> Reply | NoAnswer:
+        took = 0.0
+        if not line.stands:
+            began = anyio.current_time()
+            await line.connect(asked.request)  # has a timeout of its own, within that of the attempt
+            took = anyio.current_time() - began
+            await self._pacer.late(took)
+        if leaving is not None:
+            leaving()
+        deadline = anyio.current_time() + self._timeout - took
+        answer = await line.exchange(asked, content, deadline=deadline)
+        if isinstance(answer, Plain):
+            return self._reply(answer.status, answer.body, _text(answer.retry_after), _text(answer.date))
+        with anyio.fail_after(deadline - anyio.current_time()):
+            return await self._heard(answer)
+
+    async def _heard(self, response: httpx.Response) -> Reply | NoAnswer:
         content = await _read_capped(response, self._max_body)
-        if content is None:
-            return NoAnswer(f"{ANSWER_TOO_LARGE} {self._max_body // 1024**2} MiB", status=response.status_code)
-        wait = self._wait_asked(response.headers)
+        headers = response.headers
+        return self._reply(response.status_code, content, headers.get("retry-after"), headers.get("date"))
+
+    def _reply(self, status: int, content: bytes | None, after: str | None, date: str | None) -> Reply | NoAnswer:
+        """A whole answer; no `content`: it was too large to be taken."""
+        if content is None or len(content) > self._max_body:
+            return NoAnswer(f"{ANSWER_TOO_LARGE} {self._max_body // 1024**2} MiB", status=status)
+        wait = None if after is None else _retry_after(after, _date(date) or self._now())
         for secret in self._secrets:
             content = scrub_bytes(content, secret)
-        return Reply(response.status_code, content, wait)
+        return Reply(status, content, wait)
 
-    def _wait_asked(self, headers: httpx.Headers) -> float | None:
-        after = headers.get("retry-after")
-        return None if after is None else _retry_after(after, _date(headers.get("date")) or self._now())
+    def _asked_for(self, method: str, path: str) -> Asked:
+        asked = self._asked.get((method, path))
+        if asked is None:
+            asked = Asked.of(self._request(method, path, None))
+            if len(self._asked) < MAX_ASKED:
+                self._asked[method, path] = asked
+        return asked
 
-    def _request(self, method: str, path: str, body: str | bytes | None) -> httpx.Request:
-        url = self._urls.get(path) or httpx.URL(self._base_url + path)
-        if len(self._urls) < MAX_URLS:
-            self._urls[path] = url
-        content = body.encode() if isinstance(body, str) else body
-        return httpx.Request(
-            method, url, headers=self._headers, content=content, extensions={"timeout": self._timeouts}
-        )
+    def _request(self, method: str, path: str, content: bytes | None) -> httpx.Request:
+        url, timeouts = httpx.URL(self._base_url + path), {"timeout": self._timeouts}
+        return httpx.Request(method, url, headers=self._headers, content=content, extensions=timeouts)
 
     def _new_line(self) -> httpx.AsyncBaseTransport:
         if self._transport is not None:
@@ -278,6 +298,10 @@ def is_untrusted(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _told(error: Exception) -> str:

@@ -1,8 +1,7 @@
 """One connection to one host as an httpx transport: what httpx and h11 do, without httpx's pool.
 
-Stock httpx takes 0.6 ms of CPU a request with one client for each request in flight, the door over this takes 0.2
-(measured with 16 connections on a loopback port, uvloop). The HTTP is h11's, which httpx uses too: strict, and it
-tells what came behind an answer. Kept here:
+A request that is repeated all day is an `Asked`: its head is made once, and an answer of the usual form is read in one
+go (`_plain`). Any other is h11's, which httpx uses too: strict, and it tells what came behind an answer. Kept here:
 
  - what happens before the connection stands (and TLS with it) is a ConnectError or ConnectTimeout, whatever happens
    later is another error: only the former mean that nothing was sent;
@@ -17,6 +16,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final, cast
 
 import aiohappyeyeballs
@@ -24,10 +24,37 @@ import anyio
 import h11
 import httpx
 
+from syncengine.destinations._plain import Plain, PlainHead, plain_head
+
 IDLE_SECONDS: Final = 5.0  #: as httpx; servers and what stands between close idle connections after 15 s and more
 MAX_HEAD: Final = 64 * 1024  #: bytes of an answer's headers
 MAX_WAITING: Final = 256 * 1024  #: bytes that came and were not taken yet
 SECOND_ADDRESS_AFTER: Final = 0.25  #: seconds until the next address of a host is tried beside the first (RFC 8305)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request but for its body. `head` is all of it up to the length of the body, in bytes."""
+
+    request: httpx.Request
+    start: h11.Request
+    head: bytes
+
+    @classmethod
+    def of(cls, request: httpx.Request) -> "Asked":
+        """Raises httpx.LocalProtocolError for a header that is none."""
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"content-length"]
+        try:
+            start = h11.Request(method=request.method, target=request.url.raw_path, headers=headers)
+            head = h11.Connection(h11.CLIENT).send(start) or b""
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(str(error)) from error
+        return cls(request, start, head.removesuffix(b"\r\n"))
+
+    def bytes_with(self, body: bytes | None) -> list[bytes]:
+        if body is None and self.request.method in {"GET", "DELETE"}:
+            return [self.head, b"\r\n"]
+        return [b"%bContent-Length: %d\r\n\r\n" % (self.head, len(body or b"")), body or b""]
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -53,14 +80,30 @@ class Line(httpx.AsyncBaseTransport):
         wire = self._wire
         if wire is None or not wire.usable(self._idle):
             wire = await self.connect(request)
+        wire.send(Asked.of(request), request.content if "content-length" in request.headers else None)
+        return await self._begun(wire)
+
+    async def _begun(self, wire: "_Wire") -> httpx.Response:
         try:
-            wire.send(request)
             head = await wire.head()
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
         return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Body(wire))
+
+    async def exchange(self, asked: Asked, body: bytes | None, *, deadline: float) -> Plain | httpx.Response:
+        """Send a request; the answer is whole, or begins where it is in any way unusual.
+
+        Raises as `handle_async_request` does, and TimeoutError at `deadline` (loop time) unless it has begun by then.
+        """
+        wire = self._wire
+        if wire is None or not wire.usable(self._idle):
+            wire = await self.connect(asked.request)
+        timer = asyncio.get_running_loop().call_at(deadline, wire.expire)
+        try:
+            answer = await wire.ask(asked, body)
+            return answer or await self._begun(wire)
+        finally:
+            timer.cancel()
 
     async def aclose(self) -> None:
         if self._wire is not None:
@@ -115,6 +158,10 @@ class _Wire(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._asked: Asked | None = None  # while the answer may still be of the usual form: then h11 knows of nothing
+        self._came = bytearray()
+        self._head: PlainHead | None = None
+        self._plain: Plain | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = loop.create_future()
         self._busy = False
@@ -137,17 +184,65 @@ class _Wire(asyncio.Protocol):
         """Return when the socket is closed."""
         await asyncio.shield(self._lost)
 
-    # -- one exchange ------------------------------------------------------------------------------------------------
+    def expire(self) -> None:
+        """Whoever waits for an answer has waited long enough."""
+        self.abort()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
-    def send(self, request: httpx.Request) -> None:
-        """Send all of `request`; the answer is then had from `head` and `part`."""
+    # -- an answer of the usual form ---------------------------------------------------------------------------------
+
+    async def ask(self, asked: Asked, body: bytes | None) -> Plain | None:
+        """Send a request; its answer, or None where it is had from `head` and `part`."""
         self._busy = True
-        start = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-        pieces = [self._http.send(start) or b""]
-        if request.content:
-            pieces.append(self._http.send(h11.Data(data=request.content)) or b"")
-        pieces.append(self._http.send(h11.EndOfMessage()) or b"")
-        self._transport.write(b"".join(pieces))
+        self._asked, self._plain = asked, None
+        self._waiter = self._loop.create_future()
+        self._transport.writelines(asked.bytes_with(body))
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        return self._plain
+
+    def _take(self, data: bytes) -> None:
+        """Bytes of an answer that may be of the usual form."""
+        came = self._came
+        came += data
+        if self._head is None:
+            if came.find(b"\r\n\r\n", max(0, len(came) - len(data) - 3)) < 0:
+                if len(came) > MAX_HEAD:
+                    self._give_up_plain()
+                return
+            self._head = plain_head(came)
+        head = self._head
+        if head is None or len(came) > head.end:
+            self._give_up_plain()
+        elif len(came) == head.end:
+            self._plain = Plain(head.status, bytes(came[head.start :]), head.retry_after, head.date)
+            self._asked, self._head, self._came = None, None, bytearray()
+            self._busy = False
+            self._idle_since = self._loop.time()
+            self._wake()
+
+    def _give_up_plain(self) -> None:
+        """Let h11 have what came, as if it had heard all from the beginning."""
+        if self._asked is None:
+            return
+        self._http.send(self._asked.start)
+        self._http.send(h11.EndOfMessage())
+        self._http.receive_data(bytes(self._came))
+        self._waiting = len(self._came)
+        self._asked, self._head, self._came = None, None, bytearray()
+        self._wake()
+
+    # -- any answer --------------------------------------------------------------------------------------------------
+
+    def send(self, asked: Asked, body: bytes | None) -> None:
+        """Send a request; the answer is then had from `head` and `part`."""
+        self._busy = True
+        self._http.send(asked.start)
+        self._http.send(h11.EndOfMessage())
+        self._transport.writelines(asked.bytes_with(body))
 
     async def head(self) -> h11.Response:
         """Status and headers of the answer; interim answers are passed over."""
@@ -213,6 +308,9 @@ class _Wire(asyncio.Protocol):
         if not self._busy:
             self.abort()  # nobody asked
             return
+        if self._asked is not None:
+            self._take(data)
+            return
         self._http.receive_data(data)
         self._waiting += len(data)
         if self._waiting > MAX_WAITING and not self._paused:
@@ -228,12 +326,14 @@ class _Wire(asyncio.Protocol):
         if exc is None:
             self._no_more()
         self._over = True  # a connection that broke has no end: what it brought is not taken for an answer
+        self._give_up_plain()
         self._lost.set_result(None)
         self._wake()
 
     def _no_more(self) -> None:
         if not self._over:
             self._over = True
+            self._give_up_plain()
             self._http.receive_data(b"")
             self._wake()
 

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.destinations._http import Door
-from syncengine.destinations._line import Line
+from syncengine.destinations._line import Asked, Line
 from syncengine.destinations._pacing import WINDOW_MARGIN, Pacer
+from syncengine.destinations._plain import Plain
 from syncengine.destinations._slots import FILE, OwnSlots, SharedSlots, shared_slots
 from syncengine.redaction import Secret
 from syncengine.testing.virtual_time import VirtualTimeLoop
@@ -450,11 +451,11 @@ class FarLine(Line):
         await anyio.sleep(0.3)
         self._stands = True
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002
+    async def exchange(self, asked: Asked, body: bytes | None, *, deadline: float) -> Plain:  # noqa: ARG002
         await anyio.sleep(0.05)
         self.arrived.append(anyio.current_time())
         await anyio.sleep(0.05)
-        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+        return Plain(200, b"{}", None, None)
 
 
 @pytest.mark.parametrize("rate", [1.0, 5.0, 20.0])
