@@ -83,8 +83,8 @@ def scrub_bytes(body: bytes, secret: Secret) -> bytes:
     if not secret.reveal():
         return body
     echoes = _echoes(secret.reveal())
-    escaped = b"%" in body or b"\\" in body
-    if not escaped and not any(form in body for form in echoes.plain):
+    plain, encoded = echoes.plain
+    if not (b"%" in body or b"\\" in body or plain in body or encoded in body):
         return body
     return echoes.in_bytes.sub(MASK.encode(), body)
 

@@ -3,10 +3,13 @@
 A contact is written as a keyed id: the same in all logs of one state directory, useless without its key file.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -46,14 +49,10 @@ class RunLog:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ]
-        as_json = structlog.processors.JSONRenderer()
         self._log = structlog.wrap_logger(
-            structlog.WriteLogger(self._file), processors=[*stamped, redacted, as_json]
+            structlog.WriteLogger(self._file), processors=[*stamped, redacted, structlog.processors.JSONRenderer()]
         ).bind(run=run, job=job)
-        # Two lines a batch are of numbers and our own words alone: there is nothing to redact, and no need to flush.
-        self._counts = structlog.wrap_logger(_Unflushed(self._file), processors=[*stamped, as_json]).bind(
-            **redacted(None, "", {"run": run, "job": job})
-        )
+        self._ours = json.dumps(redacted(None, "", {"run": run, "job": job})).strip("{}")
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -67,11 +66,12 @@ class RunLog:
                     text=verdict.text,
                 )
             case BatchSettled(batch, op, size, confirmed):
-                self._counts.info("batch.settled", batch=batch, op=op.value, contacts=size, confirmed=confirmed)
+                self._count("info", "batch.settled", batch=batch, op=op.value, contacts=size, confirmed=confirmed)
             case RequestAnswered() if event.problem:
                 self._log.warning("request.failed", **_plain(event))
             case RequestAnswered(call, contacts, seconds, problem, status):
-                self._counts.debug(
+                self._count(
+                    "debug",
                     "request.answered",
                     call=call.value,
                     contacts=contacts,
@@ -97,22 +97,28 @@ class RunLog:
     def close(self) -> None:
         self._file.close()
 
+    def _count(self, level: str, event: str, **numbers: str | float | None) -> None:
+        """A line as structlog writes it, at a fifth of the price: there are two a batch.
+
+        They are of numbers and our own words alone, so that there is nothing to redact; and they reach the file with
+        the next line that is flushed, or at the end.
+        """
+        at = f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        told = ", ".join([f'"{name}": {_written(value)}' for name, value in numbers.items()])
+        line = f'{{{self._ours}, {told}, "event": "{event}", "level": "{level}", "timestamp": "{at}"}}\n'
+        self._file.write(line)
+
     def _who(self, key: str | None) -> dict[str, str | None]:
         if key is None:
             return {"contact": None}
         return {"contact": key if self._show_pii else contact_id(key, self._contact_key)}
 
 
-class _Unflushed:
-    """Lines that reach the file with the next one that is flushed, or at the end."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def msg(self, line: str) -> None:
-        self._file.write(f"{line}\n")
-
-    debug = info = msg
+def _written(value: str | float | None) -> str:
+    """As json.dumps writes it, which makes an encoder each time."""
+    if value is None:
+        return "null"
+    return encode_basestring_ascii(value) if isinstance(value, str) else repr(value)
 
 
 def _redacted(tokens: tuple[Secret, ...], *, show_pii: bool) -> Callable[..., MutableMapping[str, Any]]:
