@@ -16,6 +16,9 @@ from typing import Final
 import anyio
 
 GROWTH: Final = 0.5  #: share by which the limit grows each round trip at first; doubling costs twice the refusals
+FIRST_SHARE: Final = 8
+"""The limit begins with an eighth of the ceiling: whoever allows 64 expects the service to bear many, and from
+2 it takes a second at 100 ms to get there."""
 CUT: Final = 0.7
 FIRST_PATIENCE: Final = 1.0  #: seconds until the knee is tried again
 PATIENCE: Final = 10.0  #: the least, where many were refused
@@ -27,10 +30,12 @@ BORNE: Final = 3  #: round trips at a limit after which it counts as borne
 class Pressure:
     """A limit on requests in flight that adapts between 1 and `ceiling`."""
 
-    def __init__(self, ceiling: int, *, start: int = 2) -> None:
+    def __init__(self, ceiling: int, *, start: int | None = None) -> None:
         self._ceiling = max(1, ceiling)
-        self._limit = float(min(start, self._ceiling))
-        self._limiter = anyio.CapacityLimiter(int(self._limit))
+        first = max(2, self._ceiling // FIRST_SHARE) if start is None else start
+        self._limit = float(min(first, self._ceiling))
+        self._in_flight = 0
+        self._waiting: deque[anyio.Event] = deque()
         self._starting = True
         self._last_cut = -math.inf
         self._knee = math.inf
@@ -49,13 +54,35 @@ class Pressure:
 
     @property
     def in_flight(self) -> int:
-        return int(self._limiter.borrowed_tokens)
+        return self._in_flight
 
+    # Not anyio's CapacityLimiter: that takes a turn of the event loop where nobody has to wait, too.
     async def __aenter__(self) -> None:
-        await self._limiter.acquire()
+        if not self._waiting and self._in_flight < self.limit:
+            self._in_flight += 1
+            return
+        turn = anyio.Event()
+        self._waiting.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():  # given up when the turn had come
+                self._leave()
+            else:
+                self._waiting.remove(turn)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
-        self._limiter.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self._in_flight < self.limit:
+            self._in_flight += 1
+            self._waiting.popleft().set()
 
     def relieved(self) -> None:
         """A request was answered."""
@@ -97,4 +124,4 @@ class Pressure:
         if self.limit != before:
             self._reached.append((anyio.current_time(), self.limit))
             self._answers = 0
-            self._limiter.total_tokens = self.limit
+            self._admit()

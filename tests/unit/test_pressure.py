@@ -60,13 +60,13 @@ class Service:
                     group.start_soon(sender)
 
 
-@pytest.mark.parametrize(("ceiling", "start"), [(1, 1), (2, 2), (8, 2), (256, 2), (0, 1), (-3, 1)])
+@pytest.mark.parametrize(("ceiling", "start"), [(1, 1), (2, 2), (8, 2), (23, 2), (24, 3), (64, 8), (0, 1), (-3, 1)])
 async def test_it_starts_low_and_within_the_ceiling(ceiling: int, start: int) -> None:
     assert Pressure(ceiling).limit == start
 
 
 async def test_it_grows_by_half_each_round_trip_until_the_ceiling() -> None:
-    pressure = Pressure(30)
+    pressure = Pressure(30, start=2)
     limits = []
     for _ in range(8):
         for _ in range(pressure.limit):
