@@ -77,7 +77,7 @@ def _online(workshop: Workshop, job: Job) -> str:
 
 
 async def _ask(workshop: Workshop, job: Job) -> str:
-    from syncengine.dispatch.dispatcher import refused  # noqa: PLC0415  # only --online needs it
+    from syncengine.dispatch.telling import refused  # noqa: PLC0415  # only --online needs it
     from syncengine.errors import UnavailableError  # noqa: PLC0415
 
     destination = destination_of(workshop, job)

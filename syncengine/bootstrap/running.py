@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import importlib.util
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from syncengine.errors import (
     SyncEngineError,
     UnavailableError,
 )
-from syncengine.events import Event
+from syncengine.events import Event, RunBegan
 from syncengine.ledger import BACKUP, back_up
 from syncengine.report import Report, Result
 from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
@@ -188,6 +189,8 @@ async def sync_job(
     logs = RunLogs(session, job, token)
 
     def observe(event: Event) -> None:
+        if isinstance(event, RunBegan):
+            gc.freeze()  # to look through all that planning has loaded holds every sender for 60 ms and more
         logs(event)
         screen.observe(event)
 

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import anyio
 import polars as pl
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from syncengine.catalogue import Family, Reading, read_text
 from syncengine.dispatch.circuit import Circuit
@@ -20,10 +21,10 @@ from syncengine.dispatch.preparing import prepared
 from syncengine.dispatch.pressure import Pressure
 from syncengine.dispatch.recorder import Recorder
 from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff, may_arrive_late, overloaded
+from syncengine.dispatch.telling import first_told, refused
 from syncengine.dispatch.terms import Experience, first_form, on_exists, terms_for
 from syncengine.dispatch.waiting import waiting
 from syncengine.dispatch.watch import Watch
-from syncengine.errors import RefusedError, SyncEngineError
 from syncengine.events import (
     BatchSettled,
     ContactRefused,
@@ -125,7 +126,7 @@ class Dispatcher:
                 complete = await self._watched(waves)
                 recording.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise _first_told(group) from group
+            raise first_told(group) from group
         return complete
 
     async def _watched(self, waves: Iterable[Work]) -> bool:
@@ -153,38 +154,51 @@ class Dispatcher:
             self.observe(WaitingForLateRequests(work.op, work.contacts, wait))
             await self.stop.sleep(wait)
         give, take = anyio.create_memory_object_stream[Batch](max_buffer_size=self.concurrency)
+        ready, next_few = anyio.create_memory_object_stream[list[Batch]](max_buffer_size=0)
         complete = False
         async with anyio.create_task_group() as senders:
             for _ in range(self.concurrency):
                 senders.start_soon(self._sender, take.clone())
             take.close()
-            complete = await self._feed(work, give)
+            senders.start_soon(self._prepare, work, ready)
+            complete = await self._feed(next_few, give)
         if self._waiting:  # a stop; else the next run would have to wait for requests that nobody made
             await self.recorder.record([Released(number) for number in sorted(self._waiting)])
             self._waiting.clear()
         return complete and not self._must_stop()
 
-    async def _feed(self, work: Work, give: ObjectSendStream[Batch]) -> bool:
+    async def _prepare(self, work: Work, ready: ObjectSendStream[list[Batch]]) -> None:
+        """The next few batches are made while those before them are sent."""
         exists = on_exists(self.rules.mode, self.rules.consent)
 
         def likely() -> Call:
             return first_form(work.op, exists, self.experience)
 
-        async with give:
-            slices = iter(work.slices)
-            while (rows := await self.in_thread(lambda: next(slices, None))) is not None:
-                few = prepared(rows, self.destination, likely, op=work.op, known=work.known)
-                while (batches := await self.in_thread(lambda: next(few, None))) is not None:  # noqa: B023
-                    if self._must_stop():
-                        return False
-                    now = self.wall_clock()
-                    await self.recorder.record([Intended(batch.number, now) for batch in batches])
-                    self._waiting.update(batch.number for batch in batches)
-                    for batch in batches:
-                        try:
-                            await give.send(batch)
-                        except anyio.BrokenResourceError:
-                            return False  # no sender is left: what ended them is told by their group
+        every = (
+            few
+            for rows in work.slices
+            for few in prepared(rows, self.destination, likely, op=work.op, known=work.known)
+        )
+        async with ready:
+            while (batches := await self.in_thread(lambda: next(every, None))) is not None:
+                try:
+                    await ready.send(batches)
+                except anyio.BrokenResourceError:
+                    return  # a stop: nobody wants them any more
+
+    async def _feed(self, ready: ObjectReceiveStream[list[Batch]], give: ObjectSendStream[Batch]) -> bool:
+        async with ready, give:
+            async for batches in ready:
+                if self._must_stop():
+                    return False
+                now = self.wall_clock()
+                await self.recorder.record([Intended(batch.number, now) for batch in batches])
+                self._waiting.update(batch.number for batch in batches)
+                for batch in batches:
+                    try:
+                        await give.send(batch)
+                    except anyio.BrokenResourceError:
+                        return False  # no sender is left: what ended them is told by their group
         return True
 
     def _must_stop(self) -> bool:
@@ -193,9 +207,9 @@ class Dispatcher:
 
     # -- one sender --------------------------------------------------------------------------------------------------
 
-    async def _sender(self, take: ObjectReceiveStream[Batch]) -> None:
+    async def _sender(self, take: MemoryObjectReceiveStream[Batch]) -> None:
         async with take:
-            async for batch in take:
+            while (batch := await _next(take)) is not None:
                 if self._must_stop():
                     continue  # taken in before the stop, and not begun: left for the next run
                 self.in_flight += 1
@@ -337,15 +351,15 @@ class Dispatcher:
                 self.observe(ContactRefused(key, row, batch.op, verdict))
 
 
-def _first_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to tell a person: what one sender met ends all the others, and they have nothing to add."""
-    told, others = group.split((SyncEngineError, OSError, pl.exceptions.ComputeError))  # the edge has words for a disk
-    if told is None or others is not None:
-        return group
-    leaf: BaseException = told.subgroup(SyncEngineError) or told
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    return leaf
+async def _next(take: MemoryObjectReceiveStream[Batch]) -> Batch | None:
+    """The next batch, at once if there is one: `receive` lets everybody else go first. None: there is none left."""
+    try:
+        try:
+            return take.receive_nowait()
+        except anyio.WouldBlock:
+            return await take.receive()
+    except anyio.EndOfStream:
+        return None
 
 
 @dataclass(slots=True)
@@ -364,20 +378,3 @@ def _missing_variable(answer: Answer) -> str | None:
     """The variable an answer says is not defined on the list, if any."""
     missing = (reading.variable for reading in _readings(answer) if reading.code == "variable-missing")
     return next(missing, None)
-
-
-def refused(code: str, text: str) -> RefusedError:
-    """The error that ends a run: token, list or address refused. `text` is the service's own."""
-    fixes = {
-        "token-refused": "check the token: https://partner.sndmart.com/profile shows it",
-        "tls": "the certificate is not that of the host, or its TLS is too old: check `url` of [account], and who sits "
-        "between",
-        "list-refused": "check `list` of the job: the id stands in the address of the list's page",
-    }
-    return RefusedError(
-        "the service refuses every request",
-        why=f"it says: {text}",
-        fix=fixes.get(code, "check `url` of [account]"),
-        code=code,
-        sent="",
-    )

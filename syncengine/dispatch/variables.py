@@ -7,8 +7,9 @@ import anyio
 
 from syncengine.catalogue import says_variable_exists
 from syncengine.dispatch.circuit import Circuit
-from syncengine.dispatch.dispatcher import Stop, refused
+from syncengine.dispatch.dispatcher import Stop
 from syncengine.dispatch.retry import HOPELESS_AFTER, Backoff
+from syncengine.dispatch.telling import refused
 from syncengine.events import Observe, RetryPlanned, VariablesCreated
 from syncengine.model import Accepted, Answer, Call, Declined, Fatal, NoAnswer, Partial, Variable, VariableType
 from syncengine.ports import Destination

@@ -19,7 +19,7 @@ Rules it keeps
 from collections.abc import Mapping
 from typing import assert_never
 
-from syncengine.model import Call, Op, Verdict
+from syncengine.model import Accepted, Call, Op, Verdict
 from syncengine.settlement.adding import add
 from syncengine.settlement.case import (
     BEYOND_MINIMUM,
@@ -63,7 +63,39 @@ def settle(size: int, terms: Terms, about: Circumstances, *, withheld: Mapping[i
 
     `Fatal` answers are not for this machine: the caller stops the run instead of sending them in.
     """
-    case = Case(size, terms, about)
+    if withheld or not 0 < size <= terms.largest:
+        return (yield from _settled(Case(size, terms, about), withheld))
+    everybody = Ask(_first_call(terms), tuple(range(size)))
+    answer = yield everybody
+    if isinstance(answer, Accepted):  # nearly always: a file for nobody costs as much as the rest of the bookkeeping
+        return _all_accepted(size, terms, everybody.call)
+    machine = _settled(Case(size, terms, about), withheld)
+    next(machine)  # asks what was asked
+    try:
+        ask = machine.send(answer)
+        while True:
+            ask = machine.send((yield ask))
+    except StopIteration as end:
+        settled: Settled = end.value
+        return settled
+
+
+def _all_accepted(size: int, terms: Terms, call: Call) -> Settled:
+    """As a case whose first request was about everybody, and was plainly accepted."""
+    unknown = size if terms.op is Op.ADD else 0
+    added = call is Call.ADD
+    return Settled(
+        size,
+        {},
+        existed=0 if added else unknown,
+        created=unknown if added else 0,
+        names=terms.names,
+        stores_nothing=terms.stores_nothing,
+    )
+
+
+def _settled(case: Case, withheld: Mapping[int, Verdict]) -> Settlement:
+    terms = case.terms
     for position, verdict in withheld.items():
         case.decide(position, verdict)
     try:
@@ -78,16 +110,25 @@ def settle(size: int, terms: Terms, about: Circumstances, *, withheld: Mapping[i
 
 
 def _begin(case: Case, group: Group) -> Steps:
-    terms = case.terms
+    match _first_call(case.terms):
+        case Call.REMOVE:
+            yield from remove(case, group)
+        case Call.ADD:
+            yield from add(case, group)
+        case call:
+            yield from update(case, group, call)
+
+
+def _first_call(terms: Terms) -> Call:
     match terms.op:
         case Op.REMOVE:
-            yield from remove(case, group)
+            return Call.REMOVE
         case Op.RENAME:
-            yield from update(case, group, Call.RENAME)
+            return Call.RENAME
         case Op.ADD if terms.first is Call.ADD or terms.on_exists is not OnExists.UPDATE:
-            yield from add(case, group)
+            return Call.ADD
         case Op.ADD | Op.UPDATE | Op.UNSUBSCRIBE:
-            yield from update(case, group, Call.UPDATE)
+            return Call.UPDATE
         case _:
             assert_never(terms.op)
 

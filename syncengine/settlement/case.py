@@ -75,6 +75,8 @@ class Settled:
     stores_nothing: bool = False
 
     def count(self, outcome: Outcome) -> int:
+        if not self.verdicts:
+            return self.size if outcome is Outcome.CONFIRMED else 0
         others = Counter(verdict.outcome for verdict in self.verdicts.values())
         return others[outcome] + (self.size - len(self.verdicts) if outcome is Outcome.CONFIRMED else 0)
 

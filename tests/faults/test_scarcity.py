@@ -71,7 +71,7 @@ async def test_p18_of_a_large_plan_only_what_is_about_to_be_sent_is_in_memory(wo
     ended = await world.run(FrameSource(people(10_000)), events=events)
 
     assert (ended.report.result, len(alive)) == (Result.OK, 100)
-    assert max(alive) <= 2 * 4 + BATCHES_AT_A_TIME + 1  # in flight, in the queue, being prepared
+    assert max(alive) <= 2 * 4 + 2 * BATCHES_AT_A_TIME + 1  # in flight, in the queue, on their way there, made ready
     assert max(alive[50:]) <= max(alive[:50])
 
 

@@ -13,7 +13,8 @@ import httpx
 import pytest
 import trustme
 
-from syncengine.destinations._line import Line
+from syncengine.destinations._line import Asked, Line
+from syncengine.destinations._plain import Plain
 
 pytestmark = pytest.mark.anyio
 
@@ -230,6 +231,101 @@ async def test_bytes_nobody_asked_for_end_an_idle_connection(line: Line) -> None
         assert await ask(line, server.url()) == b'{"result":true}'
 
     assert server.connections == 2
+
+
+# A request that is repeated -------------------------------------------------------------------------------------------
+
+
+async def exchange(line: Line, server: Server, body: bytes = b"{}", seconds: float = 5.0) -> Plain | bytes:
+    """An answer read in one go; bytes: one that h11 read."""
+    asked = Asked.of(httpx.Request("POST", server.url(), headers={"x-of-ours": "1"}))
+    answer = await line.exchange(asked, body, deadline=asyncio.get_running_loop().time() + seconds)
+    if isinstance(answer, Plain):
+        return answer
+    return b"".join([part async for part in answer.aiter_raw()])
+
+
+async def test_a_repeated_request_arrives_as_httpx_would_send_it(line: Line) -> None:
+    seen = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            seen.append(await peer.request())
+            peer.writer.write(ANSWER)
+
+    async with serving(script) as server:
+        for body in (b"{}", b"y" * 3_000_000, b""):
+            assert await exchange(line, server, body) == Plain(200, b'{"result":true}', None, None)
+
+    assert server.connections == 1
+    heads, bodies = zip(*(request.split(b"\r\n\r\n", 1) for request in seen), strict=True)
+    assert [len(body) for body in bodies] == [2, 3_000_000, 0]
+    assert [head.count(b"Content-Length: %d" % len(body)) for head, body in zip(heads, bodies, strict=True)] == [
+        1,
+        1,
+        1,
+    ]
+    assert heads[0].startswith(b"POST /api HTTP/1.1\r\n")
+    assert b"\r\nx-of-ours: 1\r\n" in heads[0]
+
+
+async def test_an_answer_in_drops_is_read_when_it_is_whole(line: Line) -> None:
+    async def drops(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            for byte in ANSWER:
+                peer.writer.write(bytes([byte]))
+                await peer.writer.drain()
+                await asyncio.sleep(0)
+
+    async with serving(drops) as server:
+        for _ in range(2):
+            assert await exchange(line, server) == Plain(200, b'{"result":true}', None, None)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER,
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{"resul\r\n8\r\nt":true}\r\n0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\n\r\n{"result":true}',
+        b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 15\r\n\r\n{"result":true}',
+    ],
+)
+async def test_an_unusual_answer_is_h11s_whatever_came_of_it_before(line: Line, content: bytes) -> None:
+    async def halves(peer: Peer) -> None:
+        await peer.request()
+        peer.writer.write(content[:20])
+        await peer.writer.drain()
+        await turns(5)
+        peer.writer.write(content[20:])
+
+    async with serving(halves) as server:
+        for _ in range(2):
+            assert await exchange(line, server) == b'{"result":true}'
+            await line.aclose()
+
+
+@pytest.mark.parametrize("content", [ANSWER + ANSWER, ANSWER[:-1], ANSWER[:30], b"", b"X" * 100_000 + b"\r\n\r\n"])
+async def test_a_repeated_request_takes_no_answer_that_is_not_one(line: Line, content: bytes) -> None:
+    async with serving(one_answer(content)) as server:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await exchange(line, server)
+
+
+async def test_an_answer_that_does_not_come_in_time_is_given_up_with_its_connection(line: Line) -> None:
+    async def silent(peer: Peer) -> None:
+        await peer.request()
+        peer.writer.write(ANSWER[:-1])
+        await peer.reader.read()
+
+    async with serving(silent) as server:
+        with pytest.raises(TimeoutError):
+            await exchange(line, server, seconds=0.05)
+        assert not line.stands
+        with anyio.fail_after(5):
+            await server.ended.wait()
 
 
 async def test_a_request_that_is_given_up_leaves_no_connection(line: Line) -> None:
