@@ -48,8 +48,10 @@ def _entries(plan: FrozenPlan, verdicts: pl.DataFrame) -> Iterator[pl.DataFrame]
     """HELD rows and refused contacts with their `stage`, a file of the plan at a time."""
     for held in plan.held():
         yield held.with_columns(pl.lit("held").alias("stage"))
+    if verdicts.is_empty():
+        return
     refused = verdicts.filter(pl.col("outcome") != Outcome.CONFIRMED.value)
-    for wave in plan.waves if not refused.is_empty() else ():
+    for wave in plan.waves:
         last = wave.first_batch + wave.batches
         mine = refused.filter(pl.col(BATCH).is_between(wave.first_batch, last, closed="left"))
         if mine.is_empty():

@@ -28,8 +28,9 @@ class FrameSource:
 
     def chunks(self) -> Iterator[Chunk]:
         for start in range(0, self._rows.height, self._chunk_rows):
-            rows = self._rows.slice(start, self._chunk_rows).with_row_index("row", offset=start + 2)
-            yield Chunk(self._name, rows.with_columns(pl.col("row").cast(pl.UInt64)), _nobody_held(self._rows))
+            number = pl.int_range(start + 2, start + 2 + pl.len(), dtype=pl.UInt64).alias("row")
+            rows = self._rows.slice(start, self._chunk_rows).select(number, pl.all())
+            yield Chunk(self._name, rows, _nobody_held(self._rows))
 
     def digest(self) -> str:
         return self._digest
@@ -52,16 +53,7 @@ class FrameSource:
 
 
 def _nobody_held(rows: pl.DataFrame) -> pl.DataFrame:
-    return (
-        rows.clear()
-        .select(
-            pl.lit(None, pl.UInt64).alias("row"),
-            pl.lit(None, pl.String).alias("code"),
-            pl.lit(None, pl.String).alias("reason"),
-            pl.all(),
-        )
-        .clear()
-    )
+    return pl.DataFrame(schema={"row": pl.UInt64, "code": pl.String, "reason": pl.String, **rows.schema})
 
 
 def source(*emails: str, **columns: Sequence[str | None]) -> FrameSource:
