@@ -162,7 +162,8 @@ class Case:
     add_sent: set[int] = field(default_factory=set)  #: may have been stored since an update of it last failed
     to_add: set[int] = field(default_factory=set)
     to_update: set[int] = field(default_factory=set)
-    may_be_renamed: set[int] = field(default_factory=set)  #: by a request that did not say so: asked again, it fails
+    may_be_renamed: set[int] = field(default_factory=set)  #: by a request that was not accepted: asked again, they fail
+    among_renamed: set[int] = field(default_factory=set)  #: those of them whose request did rename some
     told_alone: dict[int, Family] = field(default_factory=dict)  #: of what kind the last error of a lone contact was
     present: set[int] = field(default_factory=set)  #: an update found it
     created: set[int] = field(default_factory=set)  #: an add was accepted

@@ -36,9 +36,15 @@ def update(case: Case, group: Group, call: Call) -> Generator[Ask, Answer, int |
             _clear(case, group)
             return 0
         case Partial(updated, errors):
-            return (yield from _after_counted(case, group, call, updated, case.share_out(errors, group)))
+            blame = case.share_out(errors, group)
+            if call is Call.RENAME and updated:
+                case.among_renamed.update(_note_renamed(case, group, blame))
+            return (yield from _after_counted(case, group, call, updated, blame))
         case Declined(errors):
-            yield from _after_uncounted(case, group, call, case.share_out(errors, group))
+            blame = case.share_out(errors, group)
+            if call is Call.RENAME and len(group) > 1:
+                _note_renamed(case, group, blame)
+            yield from _after_uncounted(case, group, call, blame)
         case NoAnswer(reason):
             yield from split_unanswered(case, group, reason, lambda part: update(case, part, call))
         case Fatal():
@@ -53,8 +59,6 @@ def _after_counted(
     if over_limit(blame, group) or blame.repeated or updated + failed != len(group):
         yield from _after_uncounted(case, group, call, blame)
         return None
-    if call is Call.RENAME and updated:
-        _note_renamed(case, group, blame)
     suspect = yield from _prove_names(case, blame, call)
     if suspect is not None and case.names is Names.MISLEADING:
         yield from _find_by_counts(case, without(group, (suspect,)), failed, suspect, nobody_named(blame), call)
@@ -97,8 +101,6 @@ def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Step
     elif len(group) == 1:
         yield from _judge_lone(case, group[0], blame, call)
     else:
-        if call is Call.RENAME:
-            _note_renamed(case, group, blame)
         suspect = yield from _prove_names(case, blame, call)
         if suspect is not None and case.names is Names.MISLEADING:
             rest = without(group, (suspect,))
@@ -114,9 +116,11 @@ def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Step
             yield from isolate(case, rest, blame, lambda part: update(case, part, call))
 
 
-def _note_renamed(case: Case, group: Group, blame: Blame) -> None:
-    """Some of `group` may be renamed now. Whoever is fails when asked again, whatever the first answer meant."""
-    case.may_be_renamed.update(without(group, blame.named) if case.names_are_proven else group)
+def _note_renamed(case: Case, group: Group, blame: Blame) -> Group:
+    """Who of `group` may be renamed now. Whoever is fails when asked again, whatever had failed first."""
+    maybe = without(group, blame.named) if case.names_are_proven else group
+    case.may_be_renamed.update(maybe)
+    return maybe
 
 
 def _find(case: Case, group: Group, bad: int, complaints: Sequence[Complaint], call: Call) -> Steps:
@@ -157,7 +161,7 @@ def _judge(case: Case, position: int, complaint: Complaint, call: Call) -> None:
     case.add_sent.discard(position)
     if family is Family.MISSING:
         _treat_missing(case, position, complaint, call)
-    elif call is Call.RENAME and position in case.may_be_renamed and family in _MAY_MEAN_RENAMED:
+    elif call is Call.RENAME and position in case.among_renamed and family in _MAY_MEAN_RENAMED:
         case.unresolved(position, "unattributable", complaint.text)
     elif family is Family.OTHER and _may_be_missing(case, position):
         case.not_updated.add(position)
