@@ -67,6 +67,18 @@ class Journal:
                 (status, result, now.isoformat(), json.dumps(facts), run),
             )
 
+    def note(self, run: str, job: str, list_id: str, result: str, facts: Mapping[str, Any], now: datetime) -> None:
+        """A run that sent nothing and leaves nothing: begun and finished in one step, so that no crash can leave it
+        unfinished, with a plan there never was or one that a guard has stopped.
+        """
+        at = now.isoformat()
+        with transaction(self._connection) as db:
+            db.execute(
+                "INSERT INTO runs (run, job, list, status, result, started_at, ended_at, facts) "
+                "VALUES (?,?,?,'finished',?,?,?,?)",
+                (run, job, list_id, result, at, at, json.dumps(facts)),
+            )
+
     def unfinished(self, job: str) -> RunRow | None:
         """The run of `job` that was planned or begun and has neither finished nor been discarded."""
         row = self._connection.execute(

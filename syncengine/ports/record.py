@@ -112,6 +112,10 @@ class Journal(Protocol):
         """A run ends without a change to the state. `status` is finished or discarded."""
         ...
 
+    def note(self, run: str, job: str, list_id: str, result: str, facts: Mapping[str, Any], now: datetime) -> None:
+        """A run that sent nothing and leaves nothing, begun and finished in one step."""
+        ...
+
     def unfinished(self, job: str) -> RunRow | None:
         """The run of `job` that was planned or begun and has neither finished nor been discarded."""
         ...

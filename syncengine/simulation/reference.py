@@ -103,5 +103,6 @@ ADD_THEN_HOLD = Reference("unknown contacts under keep", replace(_SETTING, conse
 RENAME_CHAIN = Reference("a chain of renames", replace(_SETTING, ids=True, mode=Mode.UPSERT), change=_chain)
 MIRROR = Reference("mirror with removals", replace(_SETTING, mode=Mode.MIRROR), change=_turnover)
 RESUME = Reference("an interrupted run", there=5, interrupted=UNKNOWN_PAIR)
+UNCHANGED = Reference("a run without a change", change=_nothing)  #: beside the six: it sends nothing
 
 REFERENCES = (FIRST_LOAD, UNKNOWN_PAIR, ADD_THEN_HOLD, RENAME_CHAIN, MIRROR, RESUME)

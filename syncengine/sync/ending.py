@@ -118,16 +118,15 @@ def end_unchanged(parts: Parts, seen: SourceSeen) -> Report:
         left=left_since(parts),
     )
     report.check()
-    parts.journal.begin(run, parts.job.name, parts.job.list_id, report.to_json(), parts.now())
-    parts.journal.finish(run, Result.OK, report.to_json(), parts.now(), status="finished")
+    parts.journal.note(run, parts.job.name, parts.job.list_id, Result.OK, report.to_json(), parts.now())
     return report
 
 
 def end_guarded(parts: Parts, stopped: GuardStopError) -> Report:
     """Record a run that a guard stopped before anything was sent."""
     report = guard_report(stopped, parts.job.name, parts.job.list_id, parts.runs)
-    parts.journal.begin(stopped.run, parts.job.name, parts.job.list_id, report.to_json(), parts.now())
-    parts.journal.finish(stopped.run, Result.GUARD, report.to_json(), parts.now(), status="finished")
+    job = parts.job
+    parts.journal.note(stopped.run, job.name, job.list_id, Result.GUARD, report.to_json(), parts.now())
     return report
 
 

@@ -45,6 +45,10 @@ class MemoryJournal:
         row = self.runs[run]
         self.runs[run] = replace(row, status=status, result=result, ended_at=now.isoformat(), facts=facts)
 
+    def note(self, run: str, job: str, list_id: str, result: str, facts: Mapping[str, Any], now: datetime) -> None:
+        at = now.isoformat()
+        self.runs[run] = RunRow(run, job, list_id, "finished", result, at, at, facts)
+
     def unfinished(self, job: str) -> RunRow | None:
         open_runs = [row for row in self.runs.values() if row.job == job and row.status in {"planned", "sending"}]
         return open_runs[-1] if open_runs else None

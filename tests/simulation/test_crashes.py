@@ -9,7 +9,7 @@ from syncengine.journal import Journal
 from syncengine.ports import Done, Intended, Progress
 from syncengine.simulation.crashes import NEVER, Crashes, World, crash_everywhere, recover, worlds_of
 from syncengine.simulation.process import Engine
-from syncengine.simulation.reference import FIRST_LOAD, REFERENCES, Reference
+from syncengine.simulation.reference import FIRST_LOAD, REFERENCES, UNCHANGED, Reference
 
 # Far below what there is, so that a check that sees nothing any more is noticed (benchmarks/simulate.py --crashes).
 FEWEST = {"turn": 40, "file": 50, "statement": 15, "request-leaves": 4, "request-lands": 4, "end": 1}
@@ -31,6 +31,14 @@ def test_p02_a_run_that_dies_anywhere_is_brought_to_its_end_by_the_next(referenc
     assert crashes.half_written >= FEWEST_HALF_WRITTEN
     assert crashes.recoveries > crashes.worlds + crashes.half_written  # some with a request on its way, told both ways
     assert 0 < crashes.resent <= reference.setting.concurrency * reference.setting.batch_size
+
+
+def test_p02_a_run_without_a_change_that_dies_anywhere_leaves_nothing_to_be_gone_on_with() -> None:
+    crashes = crash_everywhere(UNCHANGED)
+
+    assert crashes.broken == []
+    assert crashes.points["statement"] >= 3
+    assert crashes.worlds >= 3
 
 
 class _WithoutIntents(Journal):

@@ -75,6 +75,16 @@ def test_a_discarded_run_is_not_taken_up_again(journal: Journal) -> None:
     assert journal.unfinished("job") is None
 
 
+def test_a_run_that_sends_nothing_is_never_unfinished(journal: Journal) -> None:
+    journal.note("run-1", "job", LIST, "guard", {"rows": 5}, NOW)
+
+    assert journal.unfinished("job") is None
+    assert journal.runs() == [
+        RunRow("run-1", "job", LIST, "finished", "guard", NOW.isoformat(), NOW.isoformat(), {"rows": 5})
+    ]
+    assert journal.last_ended() == NOW
+
+
 def test_jobs_do_not_see_each_others_runs(journal: Journal) -> None:
     for number, job in enumerate(["one", "two", "one"]):
         journal.begin(f"run-{number}", job, LIST, {}, NOW + timedelta(hours=number))
