@@ -78,6 +78,11 @@ class RowMemory:
                 path.write_bytes(content)
                 path.chmod(PRIVATE_FILE)
 
+    @property
+    def size(self) -> int:
+        """How many rows are remembered."""
+        return sum(segment.rows.size for segment, _ in self._segments)
+
     def recall(self, rows: Numbers) -> Recollection:
         """What is known of rows with these hashes."""
         known = np.zeros(rows.size, np.bool_)

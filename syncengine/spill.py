@@ -22,9 +22,9 @@ Kept up to 128 MB, a first load of a million peaked at 720 MB; to 32, a chunk of
 PARTITION: Final = 8 * 1024 * 1024  #: bytes of source a partition is meant for
 MOST: Final = 256
 MARKS: Final = 2_000_000  #: marks that are kept in memory
-TOGETHER: Final = 8 * 1024 * 1024
+TOGETHER: Final = 4 * 1024 * 1024
 """Bytes of rows taken out at a time: partitions of few rows cost more than they save. Comparing rows with what the list
-holds takes twenty times their bytes: a delta of 1 % of 3 M rows peaked at 658 MB with 32 of them, at 335 with 8."""
+holds takes twenty times their bytes: a delta of 1 % of 10 M rows peaks at 560 MB with 8 of them, at 510 with 4."""
 
 _PLAIN: Final = pl.CompatLevel.oldest()
 """Texts one behind the other. As polars has them they are views into the text of a whole chunk, and all of that is

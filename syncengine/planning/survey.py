@@ -152,7 +152,8 @@ class _Surveyor:
         if self.memory is None or not isinstance(source, RecallsRows) or not source.reading:
             return source.chunks()
         # Every row is needed whole where all are new, or where what they hold decides the type of a variable.
-        if not self.snapshot.size or not self.memory.filled.isdisjoint(self.undecided):
+        known = self.memory.size and self.snapshot.size
+        if not known or not self.memory.filled.isdisjoint(self.undecided):
             return source.chunks_but(_strangers)
         return had_ahead(source.chunks_but(self.memory.recall))
 
