@@ -152,8 +152,7 @@ class _Surveyor:
         if self.memory is None or not isinstance(source, RecallsRows) or not source.reading:
             return source.chunks()
         # Every row is needed whole where all are new, or where what they hold decides the type of a variable.
-        known = self.memory.size and self.snapshot.size
-        if not known or not self.memory.filled.isdisjoint(self.undecided):
+        if not (self.memory.size and self.snapshot.size) or not self.memory.filled.isdisjoint(self.undecided):
             return source.chunks_but(_strangers)
         return had_ahead(source.chunks_but(self.memory.recall))
 
@@ -168,8 +167,9 @@ class _Surveyor:
             self.look_for_dates(read)
         self.count_dates(read)
         sound = read[CODE].is_null()
-        self.hold_known(read.filter(~sound))
-        read, places = read.filter(sound), places[sound.to_numpy()]
+        if not sound.all():
+            self.hold_known(read.filter(~sound))
+            read, places = read.filter(sound), places[sound.to_numpy()]
         keys, fingerprints = known.keys.copy(), known.fingerprints.copy()
         keys[places], fingerprints[places] = read[KEY_HASH].to_numpy(), read[FINGERPRINT].to_numpy()
         if self.memory is not None:
