@@ -36,6 +36,10 @@ class Blame:
     unnamed: tuple[Complaint, ...]
     repeated: int
 
+    @property
+    def all(self) -> tuple[Complaint, ...]:
+        return (*self.named.values(), *self.unnamed)
+
 
 class Named(Enum):
     """Whom an error about one contact names."""

@@ -112,7 +112,7 @@ def _rest_of_declined(case: Case, rest: Group, blame: Blame) -> Steps:
 
 def _refused_unlooked(blame: Blame) -> bool:
     """Whether the arguments were refused as a whole, before any contact was looked at."""
-    families = {complaint.reading.family for complaint in (*blame.named.values(), *blame.unnamed)}
+    families = {complaint.reading.family for complaint in blame.all}
     return families == {Family.INVALID}
 
 

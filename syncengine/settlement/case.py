@@ -240,10 +240,10 @@ class Case:
         blame = attribute(errors, group, self.book)
         if len(group) == 1:
             self._learn_names(errors, group[0])
-            self.told_alone[group[0]] = (*blame.named.values(), *blame.unnamed)[0].reading.family
+            self.told_alone[group[0]] = blame.all[0].reading.family
             return blame
         if self.names is Names.MISLEADING:
-            return Blame({}, (*blame.named.values(), *blame.unnamed), blame.repeated)
+            return Blame({}, blame.all, blame.repeated)
         return blame
 
     def _learn_names(self, errors: Sequence[str], position: int) -> None:

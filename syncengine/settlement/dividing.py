@@ -90,4 +90,4 @@ def over_limit(blame: Blame, group: Group) -> bool:
 
 def nobody_named(blame: Blame) -> Blame:
     """The same errors, as said by a service whose names can't be relied on."""
-    return Blame({}, (*blame.named.values(), *blame.unnamed), blame.repeated)
+    return Blame({}, blame.all, blame.repeated)

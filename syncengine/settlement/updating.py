@@ -56,10 +56,14 @@ def _after_counted(
     case: Case, group: Group, call: Call, updated: int, blame: Blame
 ) -> Generator[Ask, Answer, int | None]:
     failed = len(blame.named) + len(blame.unnamed)
+    if call is Call.RENAME and len(blame.named) == len(group) and _all_missing(blame):
+        for position in group:  # whosever name is whose: none of them is under its old address
+            _judge(case, position, blame.named[position], call)
+        return failed
     if over_limit(blame, group) or blame.repeated or updated + failed != len(group):
         yield from _after_uncounted(case, group, call, blame)
         return None
-    suspect = yield from _prove_names(case, blame, call)
+    suspect = yield from _prove_names(case, group, blame, call)
     if suspect is not None and case.names is Names.MISLEADING:
         yield from _find_by_counts(case, without(group, (suspect,)), failed, suspect, nobody_named(blame), call)
         return failed
@@ -75,14 +79,20 @@ def _after_counted(
     return failed
 
 
-def _prove_names(case: Case, blame: Blame, call: Call) -> Generator[Ask, Answer, int | None]:
-    """Of one who is named: alone it has to fail again, for the same reason."""
+def _prove_names(case: Case, group: Group, blame: Blame, call: Call) -> Generator[Ask, Answer, int | None]:
+    """Of one who is named: alone it has to fail again, for the same reason. A lone contact is proof already."""
+    if len(group) == 1:
+        return None
 
     def fails_again(suspect: int) -> bool:
         same = case.told_alone.get(suspect) is blame.named[suspect].reading.family
         return same and suspect not in case.present
 
     return (yield from prove_names(case, blame, lambda part: update(case, part, call), fails_again))
+
+
+def _all_missing(blame: Blame) -> bool:
+    return all(complaint.reading.family is Family.MISSING for complaint in blame.all)
 
 
 def _find_by_counts(case: Case, rest: Group, failed: int, suspect: int, blame: Blame, call: Call) -> Steps:
@@ -101,7 +111,7 @@ def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Step
     elif len(group) == 1:
         yield from _judge_lone(case, group[0], blame, call)
     else:
-        suspect = yield from _prove_names(case, blame, call)
+        suspect = yield from _prove_names(case, group, blame, call)
         if suspect is not None and case.names is Names.MISLEADING:
             rest = without(group, (suspect,))
             yield from isolate(case, rest, nobody_named(blame), lambda part: update(case, part, call))
