@@ -67,9 +67,7 @@ def _after_counted(
     if suspect is not None and case.names is Names.MISLEADING:
         yield from _find_by_counts(case, without(group, (suspect,)), failed, suspect, nobody_named(blame), call)
         return failed
-    for position, complaint in blame.named.items():
-        if position != suspect:
-            _judge(case, position, complaint, call)
+    yield from _judge_named(case, blame, suspect, call)
     rest = without(group, blame.named)
     if blame.unnamed:
         yield from _find(case, rest, len(blame.unnamed), blame.unnamed, call)
@@ -95,6 +93,22 @@ def _all_missing(blame: Blame) -> bool:
     return all(complaint.reading.family is Family.MISSING for complaint in blame.all)
 
 
+def _judge_named(case: Case, blame: Blame, suspect: int | None, call: Call) -> Steps:
+    """Everybody named but `suspect`, who was asked about alone. Where names were proven by that one only, a rename that
+    is said to be missing is asked for again: the update at its new address might meet a stranger there.
+    """
+    again: list[int] = []
+    for position, complaint in blame.named.items():
+        if position == suspect:
+            continue
+        if call is Call.RENAME and suspect is not None and complaint.reading.family is Family.MISSING:
+            again.append(position)
+        else:
+            _judge(case, position, complaint, call)
+    if again:
+        yield from update(case, tuple(again), call)
+
+
 def _find_by_counts(case: Case, rest: Group, failed: int, suspect: int, blame: Blame, call: Call) -> Steps:
     """The names of an answer count for nothing, and its numbers stand. `suspect` was asked about alone meanwhile."""
     verdict = case.verdicts.get(suspect)
@@ -116,9 +130,7 @@ def _after_uncounted(case: Case, group: Group, call: Call, blame: Blame) -> Step
             rest = without(group, (suspect,))
             yield from isolate(case, rest, nobody_named(blame), lambda part: update(case, part, call))
             return
-        for position, complaint in blame.named.items():
-            if position != suspect:
-                _judge(case, position, complaint, call)
+        yield from _judge_named(case, blame, suspect, call)
         rest = without(group, blame.named)
         if blame.named and not blame.unnamed and not blame.repeated:
             yield from each([rest], lambda part: update(case, part, call))
