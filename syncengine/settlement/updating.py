@@ -95,18 +95,17 @@ def _all_missing(blame: Blame) -> bool:
 
 def _judge_named(case: Case, blame: Blame, suspect: int | None, call: Call) -> Steps:
     """Everybody named but `suspect`, who was asked about alone. Where names were proven by that one only, a rename that
-    is said to be missing is asked for again: the update at its new address might meet a stranger there.
+    is said to be missing is asked for again, alone: the update at its new address might meet a stranger there.
     """
-    again: list[int] = []
+    again: list[Group] = []
     for position, complaint in blame.named.items():
         if position == suspect:
             continue
         if call is Call.RENAME and suspect is not None and complaint.reading.family is Family.MISSING:
-            again.append(position)
+            again.append((position,))
         else:
             _judge(case, position, complaint, call)
-    if again:
-        yield from update(case, tuple(again), call)
+    yield from each(again, lambda part: update(case, part, call))
 
 
 def _find_by_counts(case: Case, rest: Group, failed: int, suspect: int, blame: Blame, call: Call) -> Steps:
