@@ -31,6 +31,9 @@ RESULTS = HERE / "results"
 DATA = HERE / "data"
 PACKAGES = ("syncengine", "polars", "httpx", "anyio", "uvloop")
 _KILOBYTES = re.compile(r"^(VmHWM|RssAnon):\s*(\d+) kB$", re.MULTILINE)
+_NOT_INHERITED = {"PYTHONDONTWRITEBYTECODE", "_RJEM_MALLOC_CONF"}
+"""What a process is measured without: the one has every module compiled anew, the other is set by polars where it is
+imported, so by scripts here."""
 LOOK_EVERY = 0.02  #: seconds between two looks at a process's memory
 
 
@@ -57,8 +60,7 @@ class Cost:
 def measure(command: Sequence[str | Path], *, cwd: Path | None = None, codes: Sequence[int] = (0,)) -> Cost:
     """Run a command to its end; `output` is its stdout. Ends this script where the command ends with another code."""
     words = [str(word) for word in command]
-    # as it is installed: with compiled modules, whatever this shell says
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
         process = subprocess.Popen(words, cwd=cwd, env=environment, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
