@@ -57,13 +57,17 @@ class Cost:
         }
 
 
+def environment() -> dict[str, str]:
+    """Of a process that is measured."""
+    return {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+
+
 def measure(command: Sequence[str | Path], *, cwd: Path | None = None, codes: Sequence[int] = (0,)) -> Cost:
     """Run a command to its end; `output` is its stdout. Ends this script where the command ends with another code."""
     words = [str(word) for word in command]
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
-        process = subprocess.Popen(words, cwd=cwd, env=environment, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(words, cwd=cwd, env=environment(), stdout=out, stderr=err, stdin=subprocess.DEVNULL)
         resident = private = 0.0
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)

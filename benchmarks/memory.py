@@ -19,7 +19,7 @@ from pathlib import Path
 
 import loopback
 from engine import Engine, contact_files
-from measuring import _memory, arguments, measure
+from measuring import _memory, arguments, environment, measure
 from targets import conclude
 
 MOST = 512 * 1.048576  #: MB above the interpreter's base
@@ -48,7 +48,8 @@ def watched(engine: Engine, service: loopback.Loopback, rows: int) -> Sending:
     """The second process, looked at until it ends."""
     process = subprocess.Popen(
         [sys.executable, "-m", "syncengine", "sync", "--yes", "--json"],
-        cwd=engine.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        cwd=engine.folder, env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     looks: list[tuple[float, float]] = []
     peak = sending = 0.0
