@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from syncengine.catalogue import sent_again
+from syncengine.catalogue import holds_whatever_it_says, sent_again
 from syncengine.dispatch.consent import SUPPRESSED, who_left
 from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
@@ -21,6 +21,7 @@ from syncengine.fold import fold, replaced_keys, snapshot_rows
 from syncengine.frames import (
     ACTIVE,
     ADDRESS,
+    ADDRESS_IN_DOUBT,
     BATCH,
     CONTACT,
     EMAIL,
@@ -196,7 +197,17 @@ def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataF
     rules = pl.when(rejected).then(pl.lit(prepared.rules)).otherwise(pl.lit(prepared.terms))
     told = pl.concat(refused).with_columns(rules.alias("rules"))
     again = [code for code in told["code"].unique() if sent_again(code) or code == SUPPRESSED]
-    return told.filter(~pl.col("code").is_in(again))
+    kept = told.filter(~pl.col("code").is_in(again))
+    return pl.concat([kept, _under_their_addresses(kept)]).drop(ADDRESS)
+
+
+def _under_their_addresses(refused: pl.DataFrame) -> pl.DataFrame:
+    """Contacts that are held whatever their rows say, once more by address where they have an id for a key: the list
+    has somebody there whose consent is not known, and nobody may be renamed to that address.
+    """
+    held = [code for code in refused["code"].unique() if holds_whatever_it_says(code)]
+    theirs = refused.filter(pl.col("code").is_in(held) & (pl.col(ADDRESS) != pl.col(KEY)))
+    return theirs.with_columns((pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)).alias(KEY))
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from syncengine.frames import (
+    ADDRESS,
     AFTER,
     BATCH,
     CONFIRMED_AT,
@@ -41,7 +42,7 @@ class Folded:
 
     upserts   SNAPSHOT rows that replace or join those of the same key
     removed   KEY, KEY_HASH of contacts the list no longer has
-    refused   KEY, FINGERPRINT, outcome, code, text of contacts that were not confirmed
+    refused   KEY, ADDRESS, FINGERPRINT, outcome, code, text of contacts that were not confirmed
     unsure    KEY, KEY_HASH of contacts of which the list may hold what it held, or what was asked for
     """
 
@@ -80,7 +81,7 @@ def fold(
     return Folded(
         snapshot_rows(present, origin=origin, at=at),
         pl.concat([_all_keys(gone), replaced_keys(present)]),
-        refused.select(KEY, FINGERPRINT, "outcome", "code", "text"),
+        refused.select(KEY, ADDRESS, FINGERPRINT, "outcome", "code", "text"),
         pl.concat(
             [
                 _all_keys(refused),  # too: an attempt before may have been applied

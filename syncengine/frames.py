@@ -56,7 +56,9 @@ BATCH: Final = "batch"
 POSITION: Final = "position"
 
 ADDRESS_IN_DOUBT: Final = "mailto:"
-"""Before an address, in place of a key: a request that names it may still be carried out, whoever has it by then."""
+"""Before an address, in place of a key: whatever was noted is about the address, whoever of the source has it by then.
+A request that names it may still be carried out, or somebody is on the list there whose consent is not known.
+"""
 
 VARIABLE_PREFIX: Final = "v:"
 SOURCE_PREFIX: Final = "s:"  #: a source may well have columns called `email`, `active` or `code`

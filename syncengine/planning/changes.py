@@ -43,7 +43,8 @@ from syncengine.spill import Spill
 class Memory:
     """What earlier runs and the service taught us about single contacts of the list.
 
-    refusals     key, fingerprint, refused_as, refused_with, any_content: content not to be sent again under these rules
+    refusals     key, fingerprint, refused_as, refused_with, any_content: what is not sent again under these rules;
+                some keys are addresses (`ADDRESS_IN_DOUBT`)
     off          addresses known to have unsubscribed, complained, hard-bounced or been removed
     doubtful     key, fingerprint, until: a request with that content may still be carried out, until then
     """
@@ -205,12 +206,22 @@ class _Comparer:
         )
 
     def refused_before(self, changes: pl.DataFrame) -> pl.DataFrame:
-        """What would be sent, and was refused with this very content; or with any, where content is not the point."""
+        """What would be sent, and was refused with this very content; or with any, where content is not the point. So
+        are renames to an address of somebody whose consent is not known: a service that merges the two may subscribe
+        who has unsubscribed.
+        """
         refusals = self.memory.refusals.rename({FINGERPRINT: "refused"})
         if refusals.is_empty():
             return changes.clear()
-        told = changes.filter(pl.col(OP) != SAME).join(refusals, on=KEY, how="inner", maintain_order="left")
-        return told.filter(pl.col("any_content") | (pl.col("refused") == pl.col(FINGERPRINT))).with_columns(
+        differing = changes.filter(pl.col(OP) != SAME)
+        told = differing.join(refusals, on=KEY, how="inner", maintain_order="left")
+        told = told.filter(pl.col("any_content") | (pl.col("refused") == pl.col(FINGERPRINT)))
+        moving = differing.filter(pl.col(OP) == Op.RENAME.value).join(told, on=KEY, how="anti", maintain_order="left")
+        place = (pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)).alias("named")
+        occupied = moving.with_columns(place).join(
+            refusals.rename({KEY: "named"}), on="named", how="inner", maintain_order="left"
+        )
+        return pl.concat([told, occupied.select(told.columns)]).with_columns(
             pl.col("refused_as").alias(CODE), pl.col("refused_with").alias(REASON)
         )
 

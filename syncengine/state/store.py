@@ -18,7 +18,7 @@ import xxhash
 from syncengine.catalogue import holds_whatever_it_says
 from syncengine.durable import make_private_folder
 from syncengine.errors import StateError
-from syncengine.frames import FINGERPRINT, FINGERPRINT_SCHEME, KEY
+from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, FINGERPRINT, FINGERPRINT_SCHEME, KEY
 from syncengine.keyed import KEY_FILE, key_check
 from syncengine.leaving import REMOVED, UNSUBSCRIBED
 from syncengine.ledger import transaction
@@ -280,14 +280,15 @@ class StateStore:
         self.amend(Changes([learned.upserts.lazy()], [], [learned.removed.lazy()], NOTHING_REFUSED, NO_DOUBTS), now)
 
     def drop_refusals(self, *, run: str | None = None, code: str | None = None) -> int:
-        """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many."""
+        """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many contacts."""
         with transaction(self._db) as db:
             dropped = db.execute(
-                "DELETE FROM refusals WHERE list = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR code = ?3)",
+                "DELETE FROM refusals WHERE list = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR code = ?3) "
+                "RETURNING key",
                 (self._list, run, code),
-            ).rowcount
+            ).fetchall()
             db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))
-        return dropped
+        return sum(not row[0].startswith(ADDRESS_IN_DOUBT) for row in dropped)
 
     def lift_suppressions(self, addresses: Iterable[str], *, before: datetime) -> None:
         """These people were on the list as subscribed, by the service's own word, at that time.
@@ -328,7 +329,8 @@ class StateStore:
         """Content that was refused is noted; notes about contacts that were confirmed since are dropped."""
         noted = {row[0] for row in db.execute("SELECT key FROM refusals WHERE list = ?", (self._list,))}
         if noted and changes.upserts:
-            keys = pl.concat([frame.select(KEY) for frame in changes.upserts])
+            places = pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)
+            keys = pl.concat([frame.select(name) for frame in changes.upserts for name in (KEY, places.alias(KEY))])
             settled = keys.filter(pl.col(KEY).is_in(pl.Series(list(noted)).implode())).collect()[KEY]
             db.executemany("DELETE FROM refusals WHERE list = ? AND key = ?", [(self._list, key) for key in settled])
         db.executemany(

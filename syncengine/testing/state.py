@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from syncengine.catalogue import holds_whatever_it_says
-from syncengine.frames import FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, FINGERPRINT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.model import Outcome, Variable
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.snapshot import FrameSnapshot
@@ -116,7 +116,7 @@ class MemoryStateStore:
             )
         self.rows = pl.concat([kept, new]).sort(KEY_HASH, KEY)
         self._generation += 1
-        for key in new[KEY]:
+        for key in [*new[KEY], *(ADDRESS_IN_DOUBT + address for address in new[ADDRESS])]:
             self._refusals.pop(key, None)
         for key, *refusal in changes.refused.iter_rows():
             self._refusals[key] = tuple(refusal)

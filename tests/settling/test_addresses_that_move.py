@@ -6,7 +6,7 @@ import pytest
 
 from syncengine.model import Consent, Op
 from syncengine.sandbox.account import Act
-from syncengine.sandbox.behaviour import Behaviour, RenameOrder
+from syncengine.sandbox.behaviour import Behaviour, RenameCollision, RenameOrder
 from syncengine.sandbox.faults import Drop, Fault, When
 from syncengine.sync import Pace
 
@@ -84,3 +84,28 @@ def test_under_keep_a_stranger_at_the_new_address_is_not_subscribed(make: "Make"
     assert (report.rejected, world.holds("new@example.com").active, world.holds("new@example.com").name) == (
         1, False, "stranger",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("collision", RenameCollision)
+def test_under_keep_nobody_is_renamed_to_where_an_add_found_somebody(make: "Make", collision: RenameCollision) -> None:
+    """The new contact left the source and another one took its address: a service that merges would subscribe them."""
+    world = make(key="id", consent=Consent.KEEP, behaviour=Behaviour(rename_collision=collision))
+    world.seed({"email": "new@example.com", "name": "stranger", "active": False})
+    assert world.sync(crm(x="a", y="new")).report.unresolved == 1
+
+    report = world.sync(crm(x="new", z="c")).report
+
+    assert (report.held_by_code, report.confirmed[Op.ADD]) == ({"consent-unknown": 1}, 1)
+    assert (on_list(world), world.contacts.resubscribed) == ({"a": "x", "new": "stranger", "c": "z"}, {})
+
+
+def test_a_rename_is_made_once_whoever_was_at_the_new_address_has_gone_and_retry_says_so(make: "Make") -> None:
+    world = make(key="id", consent=Consent.KEEP)
+    world.seed({"email": "new@example.com", "name": "stranger"})
+    world.sync(crm(x="a", y="new"))
+    world.sandbox.act(world.contacts.id, world.holds("new@example.com").id, Act.REMOVE)
+
+    assert world.state.drop_refusals(code="consent-unknown") == 1  # a contact, though its address is noted, too
+
+    assert world.sync(crm(x="new")).report.confirmed[Op.RENAME] == 1
+    assert on_list(world) == {"new": "x"}

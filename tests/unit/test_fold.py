@@ -103,8 +103,8 @@ def test_rejected_and_unresolved_contacts_are_told_with_the_content_they_were_re
 
     assert keys(result.upserts) == ["add-1"]
     assert sorted(result.refused.rows()) == [
-        ("add-0", 2**64 - 1, "rejected", "arguments", "no"),
-        ("add-2", 2**64 - 3, "unresolved", "no-answer", ""),
+        ("add-0", "add-0@example.com", 2**64 - 1, "rejected", "arguments", "no"),
+        ("add-2", "add-2@example.com", 2**64 - 3, "unresolved", "no-answer", ""),
     ]
 
 

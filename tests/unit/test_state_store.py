@@ -18,6 +18,7 @@ from syncengine.errors import StateError
 from syncengine.frames import (
     ACTIVE,
     ADDRESS,
+    ADDRESS_IN_DOUBT,
     CONFIRMED_AT,
     EMAIL,
     FINGERPRINT,
@@ -422,6 +423,15 @@ def test_a_refusal_is_dropped_when_the_contact_is_confirmed_and_renewed_when_it_
         ("b", 2, "rejected-before", "unknown-text: no", False),
         ("c", 1, "rejected-before", "arguments", False),
     ]
+
+
+def test_what_is_noted_about_an_address_is_dropped_once_the_contact_there_is_known(store: StateStore) -> None:
+    places = [f"{ADDRESS_IN_DOUBT}{name}@example.com" for name in "ab"]
+    commit(store, changes(refused=[(place, 1, "unresolved", "consent-unknown", "") for place in places]))
+
+    commit(store, changes(upserts=[{"a": 5}]))
+
+    assert list(store.refusals(RULES)[KEY]) == places[1:]
 
 
 @pytest.mark.parametrize(
