@@ -28,7 +28,7 @@ from syncengine.sorted_hashes import UNKNOWN, SortedHashes
 Numbers = npt.NDArray[np.uint64]
 
 _WHO_DECIDES: Final = ("syncengine", "polars", "email-validator", "idna")
-SCHEME: Final = 1  #: changes with everything that changes what a row means
+SCHEME: Final = 2  #: changes with everything that changes what a row means, or what is hashed of it
 LATE: Final = 4  #: the base is written anew when the late rows are more than this part of it
 DEAD: Final = 2  #: all is forgotten when more than this many times the rows of a source are remembered
 ROWS_AT_A_TIME: Final = 2_000_000

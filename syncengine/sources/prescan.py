@@ -42,7 +42,9 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the totals of a stretch say. Only `end`, `records` and `sound` mean anything when it is not sound."""
+    """What the totals of a stretch say, and where its records end. Only `end`, `records` and `sound` mean anything when
+    it is not sound.
+    """
 
     end: int  #: bytes up to the end of the last whole record
     records: int
@@ -51,6 +53,20 @@ class Shape:
     starts: npt.NDArray[np.uint64] | None  #: line on which each record starts, from 0; None: one record a line
     empty_quotes: bool  #: there may be `""` cells
     plain: bool  #: no control character but tab and line ends, and no U+FFFD
+    endings: tuple[
+        tuple[int, Words], ...
+    ]  #: where line ends stand that end a record: a bitmap from each of some places
+
+    def edges(self) -> Places:
+        """Where each record begins, and the last one ends: `records` + 1 places of a sound stretch."""
+        edges = np.zeros(self.records + 1, np.int64)
+        edges[-1] = self.end  # where the last record has no line end
+        at = 1
+        for start, words in self.endings:
+            places = places_of(words)
+            edges[at : at + places.size] = places + (start + 1)
+            at += places.size
+        return edges
 
 
 def prescan(data: bytes, *, separator: int, columns: int, ended: bool, cell_bytes: int, tile: int = TILE) -> Shape:
@@ -80,6 +96,7 @@ class _Scan:
         self.end = self.records = self.separators = 0
         self.separators_at_end = 0
         self.inner: list[Places] = []  # for each line end within a record, the number of the record
+        self.endings: list[tuple[int, Words]] = []
         self.wrong = self.empty_quotes = False
         self.plain = True
 
@@ -181,6 +198,7 @@ class _Scan:
     def _count(self, start: int, newlines: Words, ending: Words, separators: Words, line_ends: int) -> None:
         """Totals of a tile, and where the last record in it ends. `ending`: the newlines outside quotes."""
         records = line_ends if ending is newlines else count(ending)
+        self.endings.append((start, ending))
         if records != line_ends:
             self.inner.append(self.records + bits_before(ending, places_of(newlines & ~ending)))
         self._long_cell(start, ending | separators)
@@ -224,6 +242,7 @@ class _Scan:
             starts=starts,
             empty_quotes=self.empty_quotes,
             plain=self.plain,
+            endings=tuple(self.endings),
         )
 
     def _blank_lines(self) -> bool:

@@ -148,8 +148,6 @@ class Reading:
         """A sound stretch of which known rows are not parsed; None if that can't be had."""
         layout = self._ground.layout
         records = records_of(data, shape)
-        if records is None:
-            return None
         hashes = records.hashes()
         known = recall(hashes)
         if known.known.any():
