@@ -214,6 +214,7 @@ _OTHERS = (
     *_all(
         1,
         ("internal", "a bug of ours", "please report it with the folder of the run"),
+        ("memory", "the memory a process may use ran out", "allow it more, and give the same command again"),
         ("answer-lost", "the answer could not be written to stdout", "look where stdout goes; the work itself is done"),
     ),
     *_all(

@@ -88,21 +88,60 @@ def leave(*, as_json: bool) -> Iterator[None]:
         sys.exit(2)
     except SyncEngineError as error:
         _end(error, as_json=as_json)
-    except Exception as error:  # noqa: BLE001  # the last edge: a person gets more than a stack trace
+    except BaseException as error:  # the last edge: a person gets more than a stack trace
+        causes = list(_leaves(error))
+        if not isinstance(error, Exception) and not any(_is_panic(cause) for cause in causes):
+            raise
         say(hide_addresses(traceback.format_exc()))  # an exception's text may quote what it stumbled over
-        what = f"{type(error).__name__}, which nobody here expected"
-        fix = "please report it with the lines above; syncengine status shows how far a run came"
-        _end(InternalError(what, why=hide_addresses(str(error)), fix=fix, sent=""), as_json=as_json)
+        _end(_unexpected(causes), as_json=as_json)
 
 
 _NOTHING: Final = "nothing was sent"
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The error, or those a group of errors is made of."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Whether Rust gave up. Each extension has a PanicException of its own, which is no Exception."""
+    return type(error).__module__ == "pyo3_runtime"
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    """As Python tells it, or a thread that could not be started, or polars when Python could not."""
+    signs = ("can't start new thread", "PyObject pointer is null")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+
+
+def _unexpected(causes: Sequence[BaseException]) -> InternalError:
+    if any(_ran_out_of_memory(cause) for cause in causes):
+        return InternalError(
+            "the memory this process may use ran out",
+            why="planning takes up to 600 MB, however large the file; threads and libraries want room beside it",
+            fix="allow it more (ulimit -v, ulimit -d, the limit of the container), and give the same command again",
+            code="memory",
+            sent="what was confirmed before this is recorded",
+        )
+    names = " and ".join(dict.fromkeys(type(cause).__name__ for cause in causes))
+    return InternalError(
+        f"{names}, which nobody here expected",
+        why=hide_addresses("; ".join(dict.fromkeys(map(str, causes)))),
+        fix="please report it with the lines above; syncengine status shows how far a run came",
+        sent="",
+    )
 
 
 def _end(error: SyncEngineError, *, as_json: bool) -> NoReturn:
     say(told(error))
     if as_json:
         _print_document(as_document(error))
-    if isinstance(error, InternalError):
+    if error.code == InternalError.default_code:
         say("  this is a bug of ours: please report it with the folder of the run")
     sys.exit(exit_code(error))
 
