@@ -658,3 +658,51 @@ def test_the_order_of_rows_does_not_matter(
 
     assert compare(wanted, [*shuffled, *strangers], **circumstances).equals(changes)  # type: ignore[arg-type]
     assert changes[ORDINAL].to_list() == [*range(len(wanted))]
+
+
+def plainly(
+    want: Wanted, was: Held, rules: Sequence[VariableRule], *, named: bool, consent: Consent, off: Sequence[str]
+) -> dict[str, object]:
+    """The change of a known contact, said without frames: one variable after the other, from JSON to JSON."""
+    in_doubt = was.fingerprint == IN_DOUBT
+    active = want.active and not {address_key(want.email), address_key(was.email)} & set(off)
+    active = active and (was.active or consent is Consent.SOURCE)
+    name = want.name if named else was.name
+    sent, told = {}, {}
+    for rule in rules:
+        before = was.variables.get(rule.name)
+        cell = want.variables.get(rule.name, "" if rule.empty is Empty.SEND else None)
+        if cell is None and rule.empty is Empty.CLEAR and rule is not BORN and (in_doubt or before is not None):
+            cell = ""
+        if cell is not None and cell != before:
+            told[rule.name] = (before, cell)
+        if cell is not None or before is not None:
+            sent[rule.name] = cell if cell is not None else before
+    moves = address_key(want.email) != address_key(was.email)
+    told |= {EMAIL: (was.email, want.email)} if moves else {}
+    told |= {NAME: (was.name, name or "")} if (name or "") != (was.name or "") else {}
+    told |= {ACTIVE: (str(was.active).lower(), str(active).lower())} if active != was.active else {}
+    return {
+        OP: SAME if not told and not in_doubt else "rename" if moves else "update",
+        EMAIL: want.email if moves else was.email,
+        CONTACT: was.email,
+        NAME: "" if name is None and (in_doubt or was.name) else name,
+        ACTIVE: active,
+        VARIABLES: as_json(sent),  # type: ignore[arg-type]
+        AFTER: as_json(was.variables | sent),  # type: ignore[operator]
+        FIELDS: [{"field": one, "before": told[one][0], "after": told[one][1]} for one in sorted(told)],
+    }
+
+
+@settings(deadline=None, max_examples=15)
+@given(WANTED, HELD, CIRCUMSTANCES, st.sets(KEYS))
+def test_a_change_says_what_comparing_one_contact_after_the_other_says(
+    wanted: list[Wanted], held: list[Held], circumstances: dict[str, object], in_doubt: set[str]
+) -> None:
+    before = {one.key: replace(one, fingerprint=IN_DOUBT if one.key in in_doubt else one.fingerprint) for one in held}
+    asked = {want.key: want for want in wanted}
+
+    changes = compare(wanted, [*before.values()], **circumstances).filter(pl.col(KNOWN))  # type: ignore[arg-type]
+
+    references = [plainly(asked[key], before[key], **circumstances) for key in changes[KEY]]  # type: ignore[arg-type]
+    assert changes.select(OP, EMAIL, CONTACT, NAME, ACTIVE, VARIABLES, AFTER, FIELDS).to_dicts() == references

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncengine.wire import joined, joined_in_parts, json_string, variable_json
+from syncengine.wire import joined, joined_in_parts, json_string, variable_columns, variable_json
 
 AWKWARD = [
     "",
@@ -162,3 +162,17 @@ def test_no_variables_are_an_empty_list_for_everybody() -> None:
     frame = pl.DataFrame({"key": ["a", "b"]})
 
     assert frame.with_columns(variable_json([]).alias("json"))["json"].to_list() == ["[]", "[]"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "city", "name", "value"]), TEXTS), max_size=6))
+def test_variables_are_read_as_they_were_written(contacts: list[dict[str, str]]) -> None:
+    names = sorted({name for contact in contacts for name in contact})
+    told = [[{"name": name, "value": contact[name]} for name in sorted(contact)] for contact in contacts]
+    texts = pl.Series([json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in told], dtype=pl.String)
+
+    columns = variable_columns(texts)
+
+    assert {name: values.to_list() for name, values in columns.items()} == {
+        name: [contact.get(name) for contact in contacts] for name in names
+    }
