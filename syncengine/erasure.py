@@ -112,11 +112,11 @@ def verify(session: Session, job: Job) -> str:
     if damage != "ok":
         raise StateError("state.sqlite is damaged", why=str(damage), code="state-unusable")
     store = session.state(job)
-    snapshot = store.snapshot()  # its bytes are those that were written, or this raises
+    snapshot = store.snapshot()
     state = store.current()
     if state.path is None:
         return "nothing known yet"
-    rows = snapshot.rows()
+    rows = snapshot.rows()  # its bytes are those that were written, or this raises
     files = [pl.scan_parquet(path, glob=False) for path in (state.path, *state.newer)]
     faults = {
         "columns are not those of a snapshot": rows.collect_schema() != SNAPSHOT_SCHEMA,

@@ -188,6 +188,7 @@ def draw_up(
     try:
         notes = folder / NOTES_FILE if remember else None
         facts = _compare(job, understood, state, snapshot, writer, pulse, notes=notes)
+        snapshot.verify()
     except GuardError as stopped:
         raise GuardStopError(stopped, run, None) from stopped
     facts = replace(facts, left=dict(left.by_kind), alarm=left.alarm)

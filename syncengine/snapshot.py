@@ -8,7 +8,7 @@ what one contact in a hundred does. Contacts are told apart by key hash alone he
 contacts of one hash meet in `newer` is written into a new base instead (see `state.snapshots`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,6 +23,9 @@ from syncengine.sorted_hashes import UNKNOWN, Hashes, Positions, SortedHashes, a
 
 AT_A_TIME: Final = 1_000_000
 EXPECTED: Final = 250_000  #: contacts that are fetched together; 400 bytes each
+
+
+Check = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Snapshot(Protocol):
         """For each address (its hash, see `hash_of`): where the contact that has it stands, or `UNKNOWN`."""
         ...
 
+    def verify(self) -> None:
+        """Raises StateError if its files are not those that were written; what reads rows of them does so, too."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Newer:
@@ -105,14 +112,22 @@ _NOTHING_NEWER: Final = _Newer(_NO_NUMBERS, _NO_NUMBERS, np.empty(0, np.bool_), 
 
 class FrameSnapshot:
     """A snapshot over one frame or Parquet file sorted by key hash, and frames of what was changed later, with `gone`,
-    the newest last. Two numbers a row are held in memory, if `numbers` does not have them elsewhere.
+    the newest last. Two numbers a row are held in memory, if `numbers` does not have them elsewhere. Before `rows` are
+    read `check` is called, which raises if they are not what was written.
 
     Positions: those of `rows`, then those of the newest of each contact that was changed.
     """
 
-    def __init__(self, rows: pl.LazyFrame, newer: Sequence[pl.LazyFrame] = (), numbers: Numbers | None = None) -> None:
-        numbers = numbers or _numbers_of(rows)
-        self._base = rows
+    def __init__(
+        self,
+        rows: pl.LazyFrame,
+        newer: Sequence[pl.LazyFrame] = (),
+        numbers: Numbers | None = None,
+        check: Check = lambda: None,
+    ) -> None:
+        self._check = check
+        self._unchecked = rows
+        numbers = numbers or _numbers_of(self._base)
         self._hashes = numbers.hashes
         self._fingerprints = np.asarray(numbers.fingerprints)
         self._places = SortedHashes(self._hashes)
@@ -122,6 +137,14 @@ class FrameSnapshot:
         self._replaced = _all_places(self._hashes, self._newer.hashes)
         self._by_address: tuple[SortedHashes, Positions] | None = None  # only jobs with an id column ask for it
         self._expected: tuple[Hashes, pl.DataFrame] | None = None
+
+    @property
+    def _base(self) -> pl.LazyFrame:
+        self._check()
+        return self._unchecked
+
+    def verify(self) -> None:
+        self._check()
 
     @property
     def size(self) -> int:
@@ -311,7 +334,11 @@ def empty_snapshot() -> FrameSnapshot:
     return FrameSnapshot(NO_ROWS, numbers=Numbers(_NO_NUMBERS, _NO_NUMBERS))
 
 
-def open_snapshot(path: Path, newer: Sequence[Path] = (), numbers: Numbers | None = None) -> FrameSnapshot:
-    """The snapshot in Parquet files written by `state`; `numbers` of the one at `path`, where they are at hand."""
+def open_snapshot(
+    path: Path, newer: Sequence[Path] = (), numbers: Numbers | None = None, check: Check = lambda: None
+) -> FrameSnapshot:
+    """The snapshot in Parquet files written by `state`; `numbers` of the one at `path`, where they are at hand, which
+    `check` is to call good before it is read.
+    """
     files = [pl.scan_parquet(file, glob=False) for file in newer]
-    return FrameSnapshot(pl.scan_parquet(path, glob=False), files, numbers)
+    return FrameSnapshot(pl.scan_parquet(path, glob=False), files, numbers, check)

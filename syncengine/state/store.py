@@ -97,10 +97,10 @@ class StateStore:
         return row
 
     def snapshot(self) -> FrameSnapshot:
-        """The confirmed contacts. Raises StateError if a file is not the one that was written."""
-        held = self._in_force()
-        held.verify()
-        return held.opened()
+        """The confirmed contacts. Raises StateError if a file is not the one that was written, at the latest when rows
+        of it are asked for (see `Snapshot.verify`).
+        """
+        return self._in_force().verified()
 
     def contacts(self) -> pl.LazyFrame:
         """The confirmed contacts (SNAPSHOT), from files that are taken for what was written."""

@@ -21,6 +21,7 @@ from syncengine.ports import Changes, ListState
 from syncengine.snapshot import FrameSnapshot
 from syncengine.sorted_hashes import UNKNOWN
 from syncengine.state import StateStore
+from syncengine.state.generations import generation_of, row_in_force
 from syncengine.state.numbers import numbers_beside
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
 
@@ -169,6 +170,32 @@ def test_a_damaged_file_of_changes_is_refused_and_left_as_found(store: StateStor
 
     assert (refused.value.exit_code, refused.value.code) == (8, "snapshot-damaged")
     assert path.exists() == (damage != "gone")
+
+
+@pytest.mark.parametrize("without_numbers", [False, True])
+def test_a_large_snapshot_is_verified_beside_the_work_and_before_rows_of_it_are_read(
+    store: StateStore, ledger: sqlite3.Connection, folder: Path, *, without_numbers: bool
+) -> None:
+    path = store.current().path
+    assert path is not None
+    generation = generation_of(row_in_force(ledger, LIST), folder / "lists" / LIST)
+    whole = generation.verified(large=0)
+    whole.verify()
+    keys = key_hashes(pl.Series([*EVERYBODY])).to_numpy()
+    assert whole.rows_of(keys).height == len(EVERYBODY)
+    path.write_bytes(path.read_bytes()[:-1])
+    if without_numbers:
+        numbers_beside(path).unlink()
+        with pytest.raises(StateError):
+            generation.verified(large=0)
+        return
+
+    damaged = generation.verified(large=0)
+
+    assert (damaged.recognise(keys, keys).positions != UNKNOWN).all()
+    for read in (damaged.verify, damaged.rows, lambda: damaged.rows_of(keys), lambda: damaged.owners_at(keys)):
+        with pytest.raises(StateError, match="damaged"):
+            read()
 
 
 def test_who_is_erased_is_in_no_file_in_force(store: StateStore) -> None:
