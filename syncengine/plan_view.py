@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from syncengine.durable import drafted
-from syncengine.frames import EMAIL, FIELDS, KEY, OP, ROW
+from syncengine.frames import ADDRESS, AFTER, EMAIL, FIELDS, KEY, OP, ROW, SOURCE, VARIABLES
 from syncengine.guarded import guarded
 from syncengine.leaving import told_left
 from syncengine.model import Op
@@ -20,6 +20,7 @@ DIFFERENCES_FILE: Final = "differences.csv"
 _USUAL: Final = {("quote", '"'), ("line ends", "LF"), ("line ends", "CRLF"), ("header", "line 1")}
 """Facts of a source that nobody needs to be told."""
 _WITH_FIELDS: Final = (Op.UPDATE, Op.RENAME)
+_NOT_SHOWN: Final = (SOURCE, VARIABLES, AFTER, ADDRESS)
 
 
 def view_plan(
@@ -70,7 +71,7 @@ def samples(prepared: Prepared, *, show_pii: bool, most: int = SAMPLES) -> list[
     for wave in prepared.plan.waves:
         if wave.op not in _WITH_FIELDS or not wave.known or len(lines) >= most:
             continue
-        rows = next(prepared.plan.slices(wave)).head(most - len(lines))
+        rows = next(prepared.plan.slices(wave, but=_NOT_SHOWN)).head(most - len(lines))
         for email, fields in rows.select(EMAIL, FIELDS).iter_rows():
             who = email if show_pii else mask_addresses(email)
             lines.append(f"~ {who}  {' · '.join(_difference(one, show_pii=show_pii) for one in fields[:3])}")

@@ -75,6 +75,10 @@ class Snapshot(Protocol):
         """These are going to be asked for: where they are few they are fetched once, together."""
         ...
 
+    def let_go(self) -> None:
+        """What was expected has been asked for. Of contacts that were fetched only the keys are kept."""
+        ...
+
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
         """SNAPSHOT rows whose key has one of these hashes; perhaps a stranger among them."""
         ...
@@ -137,6 +141,7 @@ class FrameSnapshot:
         self._replaced = _all_places(self._hashes, self._newer.hashes)
         self._by_address: tuple[SortedHashes, Positions] | None = None  # only jobs with an id column ask for it
         self._expected: tuple[Hashes, pl.DataFrame] | None = None
+        self._met: tuple[Hashes, pl.DataFrame] | None = None  #: keys of those: the commit asks for them once more
 
     @property
     def _base(self) -> pl.LazyFrame:
@@ -219,22 +224,30 @@ class FrameSnapshot:
     def expect(self, positions: Positions) -> None:
         if 0 < len(positions) <= EXPECTED:
             hashes = np.unique(self._hashes_at(positions))
-            self._expected = (hashes, self._rows_of(hashes).collect())
+            rows = self._rows_of(hashes).collect()
+            self._expected, self._met = (hashes, rows), (hashes, rows.select(KEY, KEY_HASH))
+
+    def let_go(self) -> None:
+        self._expected = None
 
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
         if not self.size:
             return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
-        if self._expected is None:
-            return self._rows_of(key_hashes).collect()
-        known = key_hashes[self.recognise(key_hashes, np.zeros_like(key_hashes)).positions != UNKNOWN]
-        hashes, rows = self._expected
-        if not among(known, hashes).all():
-            return self._rows_of(known).collect()
-        return rows.filter(pl.col(KEY_HASH).is_in(pl.Series(known, dtype=pl.UInt64).implode()))
+        return self._of(key_hashes, SNAPSHOT_SCHEMA.names(), self._expected)
 
     def keys_of(self, key_hashes: Hashes) -> pl.DataFrame:
         """KEY, KEY_HASH of contacts whose key has one of these hashes."""
-        return self._rows_of(key_hashes).select(KEY, KEY_HASH).collect()
+        return self._of(key_hashes, [KEY, KEY_HASH], self._met)
+
+    def _of(
+        self, key_hashes: Hashes, columns: Sequence[str], fetched: tuple[Hashes, pl.DataFrame] | None
+    ) -> pl.DataFrame:
+        """Contacts by the hash of their key; from those that were fetched if none of the others is asked for."""
+        if fetched is not None:
+            key_hashes = key_hashes[self.recognise(key_hashes, np.zeros_like(key_hashes)).positions != UNKNOWN]
+            if among(key_hashes, fetched[0]).all():
+                return fetched[1].filter(pl.col(KEY_HASH).is_in(pl.Series(key_hashes, dtype=pl.UInt64).implode()))
+        return self._rows_of(key_hashes).select(columns).collect()
 
     def rows_having(self, addresses: pl.Series) -> pl.DataFrame:
         return self.rows().filter(pl.col(ADDRESS).is_in(addresses.implode())).collect()

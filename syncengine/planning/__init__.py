@@ -82,6 +82,7 @@ def make_plan(
         claims_aside.close()
         shutil.rmtree(scratch, ignore_errors=True)
     gone, left, spared = _plan_leavers(found, snapshot, memory, intent, leavers, out)
+    snapshot.let_go()
     planned = compared.planned + left
     facts = PlanFacts(
         rows=found.rows,

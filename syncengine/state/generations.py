@@ -89,12 +89,17 @@ def generation_of(row: sqlite3.Row | None, folder: Path) -> Generation:
     return Generation(folder, row["generation"], row["contacts"], row["base"], row["digest"], newer)
 
 
-def write_next(now: Generation, changes: Changes, *, whole: bool = False) -> Generation:
-    """The next generation, whose files nothing points to yet. `whole`: all of the list in one of them."""
+def write_next(
+    now: Generation, changes: Changes, *, whole: bool = False, opened: FrameSnapshot | None = None
+) -> Generation:
+    """The next generation, whose files nothing points to yet. `whole`: all of the list in one of them.
+
+    opened   the contacts of `now`, if they are open already
+    """
     make_private_folder(now.folder)
     for left in now.folder.glob(".*.draft"):
         left.unlink()  # of a process that died here
-    old = now.opened()
+    old = opened or now.opened()
     number = now.number + 1
     room = now.contacts // FEW - sum(file.rows for file in now.newer)
     few = None if whole else few_changes(old, changes, most=room)

@@ -66,6 +66,7 @@ class StateStore:
         self._account = account
         self._home = folder
         self._folder = folder / "lists" / list_id
+        self._opened: tuple[Generation, FrameSnapshot] | None = None  #: what a plan was made with
 
     def current(self) -> ListState:
         """Where the state of the list stands. Raises StateError if it belongs to another account."""
@@ -100,7 +101,9 @@ class StateStore:
         """The confirmed contacts. Raises StateError if a file is not the one that was written, at the latest when rows
         of it are asked for (see `Snapshot.verify`).
         """
-        return self._in_force().verified()
+        held = self._in_force()
+        self._opened = (held, held.verified())
+        return self._opened[1]
 
     def contacts(self) -> pl.LazyFrame:
         """The confirmed contacts (SNAPSHOT), from files that are taken for what was written."""
@@ -246,7 +249,8 @@ class StateStore:
         """
         held = next_one = self._in_force()
         if changes.upserts or changes.removed or changes.renewed:
-            next_one = write_next(held, changes)
+            opened, self._opened = self._opened, None
+            next_one = write_next(held, changes, opened=opened[1] if opened and opened[0] == held else None)
         with transaction(self._db) as db:
             put_in_force(db, self._list, self._account, next_one, now)
             if saw is not None:

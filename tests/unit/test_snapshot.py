@@ -169,3 +169,21 @@ def test_missing_are_those_present_that_nobody_saw(contacts: list[tuple[int, int
         for place, (_, fingerprint) in enumerate(sorted(contacts))
         if not flags[place] and fingerprint != LEFT_SOURCE
     ]
+
+
+def test_of_contacts_that_were_expected_the_keys_stay_at_hand(tmp_path: Path) -> None:
+    base, later = rows([(10, 1), (20, 2), (20, 3), (30, 4)]), rows([(30, 5), (40, 6)]).with_columns(gone=False)
+    base.write_parquet(tmp_path / "base.parquet")
+    later.write_parquet(tmp_path / "later.parquet")
+    snapshot = open_snapshot(tmp_path / "base.parquet", [tmp_path / "later.parquet"])
+    expected = snapshot.recognise(numbers(20, 30, 40), numbers(0, 0, 0)).positions
+    snapshot.expect(expected)
+    asked = numbers(40, 20, 15)
+
+    before = snapshot.rows_of(asked)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    snapshot.let_go()
+
+    assert sorted(before[FINGERPRINT]) == [2, 3, 6]
+    assert snapshot.keys_of(asked).sort(KEY).equals(before.select(KEY, KEY_HASH).sort(KEY))
