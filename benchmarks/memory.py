@@ -25,7 +25,8 @@ from targets import conclude
 MOST = 512 * 1.048576  #: MB above the interpreter's base
 SLOPE = 1.0  #: MB more for 100,000 contacts more, at most: 10 M rows would then cost 100 MB
 BASE = (
-    "import syncengine.bootstrap, polars, httpx, time; polars.DataFrame({'a': [1]}).lazy().collect(); time.sleep(0.2)"
+    "import syncengine.bootstrap.running, polars, httpx, time; "
+    "polars.DataFrame({'a': [1]}).lazy().collect(); time.sleep(0.2)"
 )
 
 

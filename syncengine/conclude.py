@@ -40,8 +40,8 @@ from syncengine.html_report import render
 from syncengine.late_requests import doubts_of, joined_doubts
 from syncengine.model import Op, Outcome
 from syncengine.ports import Changes, Journal
-from syncengine.prepare import ERRORS_FILE, NOTES_FILE, Prepared
-from syncengine.report import Report
+from syncengine.prepare import NOTES_FILE, Prepared
+from syncengine.report import ERRORS_FILE, Report
 from syncengine.row_memory import drop_notes
 from syncengine.settlement import GONE
 from syncengine.snapshot import Snapshot

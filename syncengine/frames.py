@@ -74,8 +74,6 @@ or what was asked for. Whatever the source says of it is sent again."""
 REMOVED: Final = 3
 """Fingerprint of a contact that left the source and is to be removed: what a refusal of it is remembered by."""
 
-FINGERPRINT_SCHEME: Final = 1  #: changes with everything that changes a fingerprint; kept in the state
-
 VARIABLE_LIST: Final = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
 FIELD_LIST: Final = pl.List(pl.Struct({"field": pl.String, "before": pl.String, "after": pl.String}))
 

@@ -14,6 +14,7 @@ from typing import Any
 from syncengine.ledger import transaction
 from syncengine.model import Outcome
 from syncengine.ports import Done, Intended, Progress, Released, RunRow, Tally
+from syncengine.standing import note_run, unfinished_run
 
 
 class Journal:
@@ -68,23 +69,12 @@ class Journal:
             )
 
     def note(self, run: str, job: str, list_id: str, result: str, facts: Mapping[str, Any], now: datetime) -> None:
-        """A run that sent nothing and leaves nothing: begun and finished in one step, so that no crash can leave it
-        unfinished, with a plan there never was or one that a guard has stopped.
-        """
-        at = now.isoformat()
-        with transaction(self._connection) as db:
-            db.execute(
-                "INSERT INTO runs (run, job, list, status, result, started_at, ended_at, facts) "
-                "VALUES (?,?,?,'finished',?,?,?,?)",
-                (run, job, list_id, result, at, at, json.dumps(facts)),
-            )
+        """See `standing.note_run`."""
+        note_run(self._connection, run, job, list_id, result, facts, now)
 
     def unfinished(self, job: str) -> RunRow | None:
         """The run of `job` that was planned or begun and has neither finished nor been discarded."""
-        row = self._connection.execute(
-            "SELECT * FROM runs WHERE job = ? AND status IN ('planned', 'sending') ORDER BY started_at DESC LIMIT 1",
-            (job,),
-        ).fetchone()
+        row = unfinished_run(self._connection, job)
         return _run(row) if row else None
 
     def last_ended(self) -> datetime | None:

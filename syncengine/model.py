@@ -7,6 +7,8 @@ from typing import Final, NewType
 GRACE: Final = 120.0
 """Seconds during which a request that was given up may still be applied by the service."""
 
+FINGERPRINT_SCHEME: Final = 1  #: changes with everything that changes a fingerprint; kept in the state
+
 ContactKey = NewType("ContactKey", str)
 """What identifies a contact: its normalised address, or the cell of an id column."""
 
@@ -131,3 +133,18 @@ class Verdict:
     outcome: Outcome
     code: str = ""
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeen:
+    """What the last finished run of a job saw. `clean`: nothing was left that a next run would send."""
+
+    digest: str
+    rules: str
+    mapping: str
+    generation: int
+    clean: bool
+    rows: int
+    held: int
+    same: int
+    run: str

@@ -1,28 +1,39 @@
-"""A job's source, opened: what the config says of it, and where it says nothing, the preset."""
+"""A job's source, opened: what the config says of it, and where it says nothing, the preset.
+
+What reads rows, and the presets, are loaded when they are needed.
+"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncengine.config.model import Job, PresetJob, SourceTable
 from syncengine.digests import KnowsDigests
-from syncengine.ports import Source
-from syncengine.presets import Preset, load_presets, preset_named
-from syncengine.sources import SourceOptions, open_source
+from syncengine.sources.options import SourceOptions
+
+if TYPE_CHECKING:
+    from syncengine.ports import Source
+    from syncengine.presets import Preset
 
 
-def preset_of(job: Job, base: Path) -> Preset | None:
+def preset_of(job: Job, base: Path) -> "Preset | None":
     """The preset a job names, ours or one of `base`/presets. Raises ConfigError."""
-    return preset_named(job.preset, load_presets(base)) if isinstance(job, PresetJob) else None
+    if not isinstance(job, PresetJob):
+        return None
+    from syncengine.presets import load_presets, preset_named  # noqa: PLC0415  # a dozen files
+
+    return preset_named(job.preset, load_presets(base))
 
 
-def source_of(job: Job, base: Path, preset: Preset | None, ahead: KnowsDigests | None = None) -> Source:
+def source_of(job: Job, base: Path, preset: "Preset | None", ahead: KnowsDigests | None = None) -> "Source":
     """The source of a job, opened: its header is read, its rows are not. Raises SourceError."""
-    written = SourceTable(path=job.source) if isinstance(job.source, str) else job.source
-    return open_source(options_of(written, base, preset), ahead)
+    from syncengine.sources.open import open_source  # noqa: PLC0415  # polars
+
+    return open_source(options_of(job.source, base, preset), ahead)
 
 
-def options_of(written: SourceTable, base: Path, preset: Preset | None) -> SourceOptions:
+def options_of(written: str | SourceTable, base: Path, preset: "Preset | None") -> SourceOptions:
     """How to read a source. Whatever is written wins over the preset."""
+    written = SourceTable(path=written) if isinstance(written, str) else written
     settings: dict[str, Any] = {
         "format": written.format,
         "encoding": written.encoding,
@@ -40,7 +51,7 @@ def options_of(written: SourceTable, base: Path, preset: Preset | None) -> Sourc
     return SourceOptions(written.path, base, **{**hints, **settings})
 
 
-def preset_options(preset: Preset) -> dict[str, Any]:
+def preset_options(preset: "Preset") -> dict[str, Any]:
     """What a preset says about reading, as keywords of `SourceOptions`."""
     read = preset.read
     return {

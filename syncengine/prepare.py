@@ -23,11 +23,11 @@ from syncengine.normalise.mapping import Mapping
 from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
 from syncengine.planning.changes import is_forgotten
 from syncengine.ports import Journal, RecallsRows, Source, SourceSeen, StateStore
+from syncengine.report import ERRORS_FILE
 from syncengine.row_memory import RowMemory, meaning_of
 from syncengine.snapshot import Snapshot
 from syncengine.uptake import NOBODY_LEFT, Left
 
-ERRORS_FILE: Final = "errors.csv"
 NOTES_FILE: Final = "rows.notes"  #: what rows mean that were new, until the run is over
 
 

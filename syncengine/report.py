@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from syncengine.errors import InternalError
-from syncengine.model import Op
+from syncengine.model import Op, SourceSeen
 
 SCHEMA_VERSION = 1
+ERRORS_FILE: Final = "errors.csv"  #: in the folder of a run
 
 
 class Result(StrEnum):
@@ -63,6 +64,26 @@ class Report:
     left: Mapping[str, int] = field(default_factory=dict)  #: people who left the list since the last run, by kind
     corrected: int = 0  #: of these, sent as unsubscribed because this run had sent them as subscribed
     resumed: bool = False
+
+    @classmethod
+    def of_unchanged(
+        cls, job: str, list_id: str, run: str, seen: SourceSeen, *, paths: Mapping[str, str], left: Mapping[str, int]
+    ) -> "Report":
+        """Nothing was parsed and nothing is to be sent: the numbers are those the last run left behind."""
+        nothing = dict.fromkeys(Op, 0)
+        return cls(
+            job,
+            list_id,
+            run,
+            Result.OK,
+            rows=seen.rows,
+            held=seen.held,
+            same=seen.same,
+            planned=nothing,
+            confirmed=nothing,
+            paths=paths,
+            left=left,
+        )
 
     def check(self) -> None:
         """Raises InternalError unless every row and every planned contact is accounted for."""

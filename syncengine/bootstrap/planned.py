@@ -19,8 +19,9 @@ from syncengine.first_rows import FirstRows
 from syncengine.guards import Guards
 from syncengine.model import OnMissing
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
-from syncengine.prepare import ERRORS_FILE, GuardStopError, Prepared, draw_up
+from syncengine.prepare import GuardStopError, Prepared, draw_up
 from syncengine.redaction import Secret
+from syncengine.report import ERRORS_FILE
 from syncengine.sync import guard_report, plan_report
 from syncengine.uptake import hear
 

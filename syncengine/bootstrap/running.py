@@ -1,14 +1,13 @@
-"""Jobs carried out one after the other, with their logs, until they are done or somebody says stop."""
+"""Jobs carried out, with their logs, until they are done or somebody says stop."""
 
 import contextlib
 import functools
 import gc
 import importlib.util
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
@@ -16,12 +15,12 @@ import polars as pl
 
 from syncengine.bootstrap.logs import RunLogs
 from syncengine.bootstrap.planned import view_of
-from syncengine.bootstrap.session import Session, open_session
+from syncengine.bootstrap.screen import JobEnd, Screen
+from syncengine.bootstrap.session import Session
 from syncengine.bootstrap.wiring import destination_of, in_thread, terms_of
-from syncengine.bootstrap.workshop import Workshop, new_run_id, refuse_no_list
+from syncengine.bootstrap.workshop import new_run_id
 from syncengine.config.model import Job
 from syncengine.errors import (
-    ConfigError,
     InterruptedRunError,
     RefusedError,
     StateError,
@@ -30,60 +29,25 @@ from syncengine.errors import (
 )
 from syncengine.events import Event, RunBegan
 from syncengine.ledger import BACKUP, back_up
-from syncengine.report import Report, Result
-from syncengine.stopping import StopSwitch, next_time, stop_at, stopped_by_signals
+from syncengine.report import Result
+from syncengine.stopping import StopSwitch, stop_at, stopped_by_signals
 from syncengine.sync import Ended, Pace, Parts, sync
 
 
-class Screen(Protocol):
-    """Who looks on while jobs run."""
-
-    def approve(self, view: Mapping[str, Any]) -> bool:
-        """Whether the plan in `view` (see `plan_view`) may be carried out."""
-        ...
-
-    def observe(self, event: Event) -> None: ...
-
-    def ended(self, end: "JobEnd") -> None:
-        """A job is over."""
-        ...
-
-    def stopping(self, reason: str) -> None:
-        """A stop was requested; what is in flight is being finished."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class JobEnd:
-    """How a job ended: its report where it got that far, and the error to tell where there is one."""
-
-    job: str
-    report: Report | None
-    problem: SyncEngineError | None
-
-
-def sync_jobs(
-    workshop: Workshop,
+def run_jobs(
+    session: Session,
     jobs: Sequence[Job],
     screen: Screen,
     *,
-    wait_lock: float = 0.0,
-    fresh: bool = False,
-    given: Path | None = None,
+    until: datetime | None,
+    fresh: bool,
+    given: Path | None,
 ) -> list[JobEnd]:
-    """Run jobs one after the other. Raises LockError and StateError; what ends a single job is in its `JobEnd`.
-
-    fresh   drop the plans of unfinished runs first
-    given   carry out exactly the plan in this folder
-    """
-    workshop.token()  # a missing token is told before anything else is done
-    refuse_no_list(jobs, workshop.loaded.path.name)
-    until = _moment(workshop.overrides.until)
-    with open_session(workshop, wait_lock=wait_lock) as session:
-        return anyio.run(
-            functools.partial(_run_jobs, session, jobs, screen, until=until, fresh=fresh, given=given),
-            backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None},  # the extra [speed]
-        )
+    """Run jobs one after the other, as `sync_jobs` says. `until`: nothing is begun after this time."""
+    return anyio.run(
+        functools.partial(_run_jobs, session, jobs, screen, until=until, fresh=fresh, given=given),
+        backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None},  # the extra [speed]
+    )
 
 
 async def _run_jobs(
@@ -147,14 +111,6 @@ async def _stopped_by_clock(until: datetime | None, stop: StopSwitch) -> AsyncIt
             yield
         finally:
             group.cancel_scope.cancel()
-
-
-def _moment(until: str | None) -> datetime | None:
-    """The next time it is `until` ("HH:MM"). Raises ConfigError for no time of day."""
-    try:
-        return None if until is None else next_time(until, _local_now())
-    except ValueError as error:
-        raise ConfigError(str(error), fix="--until 06:00", code="until") from error
 
 
 def _local_now() -> datetime:

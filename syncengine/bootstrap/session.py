@@ -1,21 +1,15 @@
 """A state directory held by this process, and the parts that are made over it."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from syncengine.anchor import Ledger
+from syncengine.bootstrap.holding import held_state
 from syncengine.bootstrap.workshop import Workshop
 from syncengine.config.model import Job
-from syncengine.errors import (
-    ConfigError,
-    StateError,
-)
 from syncengine.journal import Journal
-from syncengine.ledger import open_ledger
-from syncengine.lock import locked
 from syncengine.news import InboxNews
 from syncengine.opening import preset_of, source_of
 from syncengine.prepare import Understood
@@ -56,35 +50,13 @@ class Session:
         preset = preset_of(job, self.workshop.loaded.folder)
         source = source_of(job, self.workshop.loaded.folder, preset, self.workshop.ahead)
         names, variables = state.names(job.name), state.variables()
-        understood, names = understand(job, source, names=names, variables=variables, preset=preset)
-        state.remember_names(job.name, names)
+        understood, chosen = understand(job, source, names=names, variables=variables, preset=preset)
+        state.remember_names(job.name, chosen)
         return understood
-
-
-def _refuse_odd_path(folder: Path) -> None:
-    """Raises ConfigError for a path that is no text: polars can't write there."""
-    try:
-        str(folder).encode()
-    except UnicodeEncodeError as error:
-        raise ConfigError(
-            "the state can't be kept in a folder whose name is not UTF-8",
-            why=str(folder).encode("utf-8", "backslashreplace").decode(),
-            fix='rename it, or name another: [state] path = "/var/lib/syncengine"',
-            code="state-path",
-        ) from error
 
 
 @contextlib.contextmanager
 def open_session(workshop: Workshop, *, wait_lock: float = 0.0, doing: str = "sync") -> Iterator[Session]:
     """Lock the state directory and open it. Raises LockError, StateError."""
-    folder = workshop.state_folder
-    _refuse_odd_path(folder)
-    try:
-        with locked(folder, wait=wait_lock, doing=doing), contextlib.closing(open_ledger(folder)) as connection:
-            yield Session(workshop, connection)
-    except (OSError, sqlite3.Error) as error:
-        raise StateError(
-            f"{folder}: the state can't be written",
-            why=str(error),
-            fix="make the folder writable, or name another: [state] path",
-        ) from error
+    with held_state(workshop.state_folder, wait_lock=wait_lock, doing=doing) as connection:
+        yield Session(workshop, connection)

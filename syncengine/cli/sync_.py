@@ -56,14 +56,15 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     loaded = load(context, config_here)
     ahead = _digest_ahead(loaded, jobs)
 
-    from syncengine import bootstrap  # noqa: PLC0415  # polars and httpx are imported here, not at start-up
-    from syncengine.cli.plan_ import CHANGES, show_plans  # noqa: PLC0415
+    from syncengine import bootstrap  # noqa: PLC0415  # not for --help
 
     workshop = bootstrap.Workshop(loaded, _overrides(flags), show_pii=flags["show_pii"], ahead=ahead)
     chosen = workshop.jobs(jobs)
     if flags["dry_run"]:
         if flags["given"]:
             raise click.UsageError("--dry-run makes a plan, and --plan has one: give one of the two")
+        from syncengine.cli.plan_ import CHANGES, show_plans  # noqa: PLC0415
+
         code = show_plans(workshop, chosen, out=None, wait_lock=flags["wait_lock"], as_json=flags["as_json"])
         return 0 if code == CHANGES else code
     screen = Screen(as_json=flags["as_json"], yes=flags["yes"])

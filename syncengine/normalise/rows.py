@@ -15,7 +15,6 @@ from syncengine.frames import (
     CODE,
     EMAIL,
     FINGERPRINT,
-    FINGERPRINT_SCHEME,
     KEY,
     KEY_HASH,
     NAME,
@@ -26,7 +25,7 @@ from syncengine.frames import (
     source_column,
     variable_column,
 )
-from syncengine.model import VariableType
+from syncengine.model import FINGERPRINT_SCHEME, VariableType
 from syncengine.normalise.addresses import examine_addresses, split_addresses
 from syncengine.normalise.mapping import ActiveRule, EmailRule, Empty, HoldRule, Mapping, OnError, Several, VariableRule
 from syncengine.normalise.values import (

@@ -8,25 +8,10 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from syncengine.model import Variable
+from syncengine.model import SourceSeen, Variable
 from syncengine.row_memory import RowMemory
 from syncengine.snapshot import Snapshot
 from syncengine.suppression import Learned
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSeen:
-    """What the last finished run of a job saw. `clean`: nothing was left that a next run would send."""
-
-    digest: str
-    rules: str
-    mapping: str
-    generation: int
-    clean: bool
-    rows: int
-    held: int
-    same: int
-    run: str
 
 
 @dataclass(frozen=True, slots=True)

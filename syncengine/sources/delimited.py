@@ -1,17 +1,16 @@
 """Tables as delimited text: CSV and its kin, in any encoding, in any wrapping."""
 
+import functools
 from collections.abc import Iterator
 
-from syncengine.errors import SourceError
 from syncengine.ports import Chunk
 from syncengine.sources.content import Content
-from syncengine.sources.dialect import find_dialect, separator_name
-from syncengine.sources.encoding import SAMPLE, Encoding, How, decide_encoding
-from syncengine.sources.header import data_without_name, name_columns
+from syncengine.sources.dialect import separator_name
+from syncengine.sources.encoding import How
+from syncengine.sources.heading import decide, read_heading
 from syncengine.sources.options import SourceOptions
 from syncengine.sources.reading import Ground, Reading, Recall
 from syncengine.sources.stretch import Layout
-from syncengine.sources.text import Transcoder
 
 
 class DelimitedTable:
@@ -23,22 +22,9 @@ class DelimitedTable:
         """Raises SourceError if there is no table that can be read, telling what was seen."""
         self._content = content
         self._options = options
-        encoding, head, complete = self._head()
-        self._dialect = find_dialect(
-            head,
-            complete=complete,
-            shown=content.shown,
-            separator=_separator(options),
-            skip_rows=options.skip_rows,
-            max_columns=options.max_columns,
-        )
-        self._columns = name_columns(
-            self._dialect.header,
-            shown=content.shown,
-            line=self._dialect.header_line,
-            max_columns=options.max_columns,
-        )
-        self._refuse_unnamed_sample()
+        heading = read_heading(content, options)
+        self._dialect = heading.dialect
+        self._columns = heading.columns
         self._ground = Ground(
             content=content,
             columns=self._columns,
@@ -48,8 +34,8 @@ class DelimitedTable:
             data_at=self._dialect.data_at,
             chunk_bytes=options.chunk_bytes,
             footer_texts=options.footer_texts,
-            encoding=encoding,
-            decide=self._decide,
+            encoding=heading.encoding,
+            decide=functools.partial(decide, shown=content.shown, options=options),
         )
         self._reading = Reading(self._ground)
 
@@ -109,43 +95,3 @@ class DelimitedTable:
         options = self._options
         window = max(1, options.chunk_bytes // 16)  # 1 MiB: what one bad row costs, and the memory of the slow path
         return Layout(self._columns.names, self._dialect.separator, options.max_cell_bytes, window)
-
-    def _decide(self, sample: bytes) -> Encoding | None:
-        options = self._options
-        return decide_encoding(sample, shown=self.shown, option=options.encoding, presets=options.encodings)
-
-    def _head(self) -> tuple[Encoding | None, str, bool]:
-        """Encoding, the first MiB of text, and whether that is all of it."""
-        with self._content.open(SAMPLE) as raw:
-            sample = raw.take(0)
-            complete = raw.ended
-        encoding = self._decide(sample)
-        if encoding is None:
-            return None, sample.decode("ascii"), complete
-        body = sample[encoding.mark :]
-        if not encoding.utf8:
-            body = Transcoder(encoding.codec, shown=self.shown).feed(body, final=complete)
-        return encoding, body.decode("utf-8", "surrogateescape"), complete
-
-    def _refuse_unnamed_sample(self) -> None:
-        names = self._columns.names
-        places = [place for place, name in enumerate(names) if name in self._columns.unnamed]
-        for record in self._dialect.sample:
-            for place in places:
-                if len(record.cells) == len(names) and record.cells[place]:
-                    line = self._dialect.header_line
-                    raise data_without_name(names[place], shown=self.shown, header_line=line, row=record.line)
-
-
-def _separator(options: SourceOptions) -> str | None:
-    """The separator of the config, or what the format says. Raises SourceError unless it is one ASCII character."""
-    separator = options.separator
-    if separator is None:
-        return "\t" if options.format == "tsv" else None
-    if len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0':
-        return separator
-    raise SourceError(
-        f"a separator is one character, not {separator!r}",
-        fix='separator = ";"   (a tab is "\\t"); leave it out and it is detected',
-        code="separator",
-    )

@@ -9,6 +9,7 @@ from syncengine.leaving import KINDS, UNSUBSCRIBED, joined
 from syncengine.ledger import transaction
 from syncengine.normalise.addresses import address_key
 from syncengine.ports import Correction, News
+from syncengine.standing import left_since_last_run, taken_up
 
 _STRICTER = "instr({kinds}, excluded.kind) > instr({kinds}, kind)".format(kinds=f"'{' '.join(KINDS)}'")
 
@@ -31,11 +32,11 @@ class ConsentBook:
 
     def recorded(self, inbox: str) -> int:
         """The last event of this inbox whose people are recorded."""
-        return self._mark("recorded", inbox)
+        return taken_up(self._db, self._list, inbox)[0]
 
     def known(self, inbox: str) -> int:
         """The last event of this inbox that the snapshot knows."""
-        return self._mark("known", inbox)
+        return taken_up(self._db, self._list, inbox)[1]
 
     def record(self, news: News, now: datetime) -> None:
         """These people must not get mail. Durable on return; doing it twice changes nothing."""
@@ -89,12 +90,7 @@ class ConsentBook:
 
     def left_since_last_run(self, job: str) -> Mapping[str, int]:
         """People by kind, recorded since the last finished run of `job` ended."""
-        rows = self._db.execute(
-            "SELECT kind, count(*) FROM suppressions WHERE list = ?1 AND recorded_at > coalesce("
-            "(SELECT max(ended_at) FROM runs WHERE job = ?2 AND list = ?1 AND status = 'finished'), '') GROUP BY kind",
-            (self._list, job),
-        )
-        return dict(rows.fetchall())
+        return left_since_last_run(self._db, self._list, job)
 
     def last_run_ended(self, job: str) -> float:
         """When the last finished run of `job` ended, in Unix seconds; 0 if none did."""
@@ -149,13 +145,6 @@ class ConsentBook:
                     for one, outcome in zip(corrections, outcomes, strict=True)
                 ],
             )
-
-    def _mark(self, column: str, inbox: str) -> int:
-        row = self._db.execute(
-            f"SELECT {column} FROM inboxes WHERE list = ? AND inbox = ?",  # noqa: S608  # one of two of our names
-            (self._list, inbox),
-        ).fetchone()
-        return int(row[0]) if row else 0
 
     def _move(self, db: sqlite3.Connection, column: str, inbox: str, through: int) -> None:
         db.execute("INSERT INTO inboxes VALUES (?,?,0,0) ON CONFLICT DO NOTHING", (self._list, inbox))

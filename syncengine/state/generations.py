@@ -16,7 +16,7 @@ from typing import Final
 from syncengine.digests import SLOW_ENOUGH
 from syncengine.durable import drafted, file_digest, make_private_folder
 from syncengine.errors import StateError
-from syncengine.frames import FINGERPRINT_SCHEME
+from syncengine.model import FINGERPRINT_SCHEME
 from syncengine.ports import Changes
 from syncengine.snapshot import Check, FrameSnapshot, empty_snapshot, open_snapshot
 from syncengine.state.numbers import open_numbers, write_numbers
@@ -69,16 +69,6 @@ class Generation:
             return empty_snapshot()
         check = _verify_ahead(self.path, self.digest, large)
         return open_snapshot(self.path, self.newer_paths, open_numbers(self.path, self.digest), check)
-
-
-def row_in_force(db: sqlite3.Connection, list_id: str) -> sqlite3.Row | None:
-    """The list's row with its `changes` as JSON: of one moment, also while a run writes."""
-    row: sqlite3.Row | None = db.execute(
-        "SELECT *, (SELECT json_group_array(json_array(generation, rows, digest)) FROM changes "
-        "WHERE changes.list = lists.list) AS changes FROM lists WHERE list = ?",
-        (list_id,),
-    ).fetchone()
-    return row
 
 
 def generation_of(row: sqlite3.Row | None, folder: Path) -> Generation:

@@ -18,20 +18,20 @@ import xxhash
 from syncengine.catalogue import holds_whatever_it_says
 from syncengine.durable import make_private_folder
 from syncengine.errors import StateError
-from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, FINGERPRINT, FINGERPRINT_SCHEME, KEY
+from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, FINGERPRINT, KEY
 from syncengine.keyed import KEY_FILE, key_check
 from syncengine.leaving import REMOVED, UNSUBSCRIBED
 from syncengine.ledger import transaction
-from syncengine.model import Outcome, Variable, VariableType
-from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
+from syncengine.model import Outcome, SourceSeen, Variable, VariableType
+from syncengine.ports import Changes, Forgotten, ListState
 from syncengine.row_memory import RowMemory, forget_rows, keep_notes, open_memory
 from syncengine.snapshot import FrameSnapshot
+from syncengine.standing import names_given, own_row_in_force, source_seen
 from syncengine.state.generations import (
     Generation,
     drop_old_files,
     generation_of,
     put_in_force,
-    row_in_force,
     write_next,
 )
 from syncengine.suppression import Learned
@@ -78,24 +78,7 @@ class StateStore:
 
     def _row(self) -> sqlite3.Row | None:
         """What is in force of the list. Raises StateError if it is another account's, or another program's."""
-        row = row_in_force(self._db, self._list)
-        if row is None:
-            return None
-        if row["account"] != self._account:
-            raise StateError(
-                f"the state of list {self._list} belongs to {row['account']}",
-                why=f"the config names {self._account}; the same id in another account is another list",
-                fix='give this account a state of its own: [state] path = ".syncengine-other"',
-                code="state-other-account",
-            )
-        if row["scheme"] != FINGERPRINT_SCHEME:
-            raise StateError(
-                f"the state of list {self._list} uses fingerprints of scheme {row['scheme']}",
-                why=f"this program uses scheme {FINGERPRINT_SCHEME}",
-                fix="use the program that wrote it, or: syncengine state reset",
-                code="state-scheme",
-            )
-        return row
+        return own_row_in_force(self._db, self._list, self._account)
 
     def snapshot(self) -> FrameSnapshot:
         """The confirmed contacts. Raises StateError if a file is not the one that was written, at the latest when rows
@@ -124,7 +107,7 @@ class StateStore:
 
     def names(self, job: str) -> dict[str, str]:
         """Column → variable, as chosen when the column was first seen."""
-        return dict(self._db.execute("SELECT column, variable FROM names WHERE job = ?", (job,)).fetchall())
+        return names_given(self._db, job)
 
     def remember_names(self, job: str, names: Mapping[str, str]) -> None:
         """Keep the choice; one made before stays."""
@@ -216,20 +199,7 @@ class StateStore:
 
     def seen(self, job: str) -> SourceSeen | None:
         """What the last finished run of `job` saw, or None."""
-        row = self._db.execute("SELECT * FROM sources WHERE job = ? AND list = ?", (job, self._list)).fetchone()
-        if row is None:
-            return None
-        return SourceSeen(
-            row["digest"],
-            row["rules"],
-            row["mapping"],
-            row["generation"],
-            bool(row["clean"]),
-            row["rows"],
-            row["held"],
-            row["same"],
-            row["run"],
-        )
+        return source_seen(self._db, job, self._list)
 
     def commit(
         self,

@@ -18,7 +18,7 @@ from syncengine.conclude import (
 from syncengine.errors import StateError, SyncEngineError
 from syncengine.first_rows import trial_of
 from syncengine.frozen import open_plan
-from syncengine.model import Consent, Op, Outcome
+from syncengine.model import Consent, Outcome
 from syncengine.ports import SourceSeen
 from syncengine.prepare import (
     NOTES_FILE,
@@ -27,8 +27,9 @@ from syncengine.prepare import (
     finishing,
 )
 from syncengine.report import Report, Result
+from syncengine.standing import paths_of
 from syncengine.sync.parts import Ended, Parts
-from syncengine.sync.reports import guard_report, left_since, paths_of, report_of, result_of, standing
+from syncengine.sync.reports import guard_report, left_since, report_of, result_of, standing
 
 
 def conclude(
@@ -102,23 +103,13 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
 
 
 def end_unchanged(parts: Parts, seen: SourceSeen) -> Report:
-    """Nothing was parsed and nothing is to be sent: the numbers are those the last run left behind."""
-    run = parts.new_run()
-    report = Report(
-        parts.job.name,
-        parts.job.list_id,
-        run,
-        Result.OK,
-        rows=seen.rows,
-        held=seen.held,
-        same=seen.same,
-        planned=dict.fromkeys(Op, 0),
-        confirmed=dict.fromkeys(Op, 0),
-        paths=paths_of(parts.runs, seen.run),
-        left=left_since(parts),
+    """Record a run that found what the last one saw: see `Report.of_unchanged`."""
+    run, job = parts.new_run(), parts.job
+    report = Report.of_unchanged(
+        job.name, job.list_id, run, seen, paths=paths_of(parts.runs, seen.run), left=left_since(parts)
     )
     report.check()
-    parts.journal.note(run, parts.job.name, parts.job.list_id, Result.OK, report.to_json(), parts.now())
+    parts.journal.note(run, job.name, job.list_id, Result.OK, report.to_json(), parts.now())
     return report
 
 

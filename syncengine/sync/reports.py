@@ -7,11 +7,11 @@ from pathlib import Path
 from syncengine.errors import RefusedError, SyncEngineError
 from syncengine.model import Op
 from syncengine.prepare import (
-    ERRORS_FILE,
     GuardStopError,
     Prepared,
 )
 from syncengine.report import Report, Result
+from syncengine.standing import paths_of
 from syncengine.sync.parts import Parts
 
 
@@ -58,11 +58,6 @@ def guard_report(stopped: GuardStopError, job: str, list_id: str, runs: Path) ->
         pending=facts.changes,
         held_by_code=facts.held,
     )
-
-
-def paths_of(runs: Path, run: str) -> dict[str, str]:
-    """Where a run left its files."""
-    return {"run": str(runs / run), "errors": str(runs / run / ERRORS_FILE)}
 
 
 def left_since(parts: Parts) -> Mapping[str, int]:
