@@ -37,8 +37,8 @@ from syncengine.frames import (
     collected,
 )
 from syncengine.model import Op
+from syncengine.report import MANIFEST
 
-MANIFEST: Final = "run.json"
 PLAN_FOLDER: Final = "plan"
 
 

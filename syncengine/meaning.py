@@ -83,7 +83,7 @@ def _with_preset(job: Job, header: Header, preset: "Preset | None") -> tuple[Job
     """
     if preset is None or not isinstance(job, PresetJob):
         return job, ()
-    from syncengine.presets import no_address, resolve  # noqa: PLC0415  # 12 files, and polars with what checks them
+    from syncengine.presets import no_address, resolve  # noqa: PLC0415  # a dozen files
 
     taken = resolve(preset, header.columns, files=header.files)
     own = job.columns

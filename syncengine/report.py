@@ -10,6 +10,7 @@ from syncengine.model import Op, SourceSeen
 
 SCHEMA_VERSION = 1
 ERRORS_FILE: Final = "errors.csv"  #: in the folder of a run
+MANIFEST: Final = "run.json"  #: of its plan, in the same folder
 
 
 class Result(StrEnum):

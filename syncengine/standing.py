@@ -13,7 +13,7 @@ from typing import Any
 from syncengine.errors import StateError
 from syncengine.ledger import transaction
 from syncengine.model import FINGERPRINT_SCHEME, SourceSeen
-from syncengine.report import ERRORS_FILE
+from syncengine.report import ERRORS_FILE, MANIFEST
 
 
 def row_in_force(db: sqlite3.Connection, list_id: str) -> sqlite3.Row | None:
@@ -120,3 +120,12 @@ def note_run(
 def paths_of(runs: Path, run: str) -> dict[str, str]:
     """Where a run left its files."""
     return {"run": str(runs / run), "errors": str(runs / run / ERRORS_FILE)}
+
+
+def size_planned(runs: Path, run: str) -> int | None:
+    """Bytes of the source that the plan of a run was made from; None where its folder does not say it (any more)."""
+    try:
+        size = json.loads((runs / run / MANIFEST).read_bytes())["facts"]["source"]["size"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return size if isinstance(size, int) else None

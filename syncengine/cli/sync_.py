@@ -6,18 +6,20 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from syncengine.cli._exit import SCHEMA_VERSION, as_document, code_of, gravest, told
-from syncengine.cli._options import config_option, json_option, load, refuse_token
-from syncengine.cli._progress import progress
+from syncengine.cli._options import config_meant, config_option, json_option, load, refuse_token, without_collections
 from syncengine.cli._render import answer, plan_lines, plan_sentence, say, summary_lines
-from syncengine.config.loading import Loaded
+from syncengine.config.finding import likely_source
 from syncengine.digests import DigestAhead
 from syncengine.errors import ConfigError, InterruptedRunError
-from syncengine.events import Event
+
+if TYPE_CHECKING:
+    from syncengine.cli._progress import Progress
+    from syncengine.events import Event
 
 
 @click.command("sync")
@@ -53,10 +55,11 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     syncengine sync newsletter
     syncengine sync --yes --json           # all jobs, as cron would
     """
-    loaded = load(context, config_here)
-    ahead = _digest_ahead(loaded, jobs)
-
-    from syncengine import bootstrap  # noqa: PLC0415  # not for --help
+    ahead = _digest_ahead(config_meant(context, config_here), jobs)
+    with without_collections():
+        loaded = load(context, config_here)
+        from syncengine import bootstrap  # noqa: PLC0415  # not for --help
+        from syncengine.bootstrap.syncing import sync_jobs  # noqa: PLC0415
 
     workshop = bootstrap.Workshop(loaded, _overrides(flags), show_pii=flags["show_pii"], ahead=ahead)
     chosen = workshop.jobs(jobs)
@@ -71,18 +74,16 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     given = Path(flags["given"]) if flags["given"] else None
     if given is not None and len(chosen) > 1:
         raise click.UsageError("--plan is for one job: name it")
-    ended = bootstrap.sync_jobs(
-        workshop, chosen, screen, wait_lock=flags["wait_lock"], fresh=flags["fresh"], given=given
-    )
+    ended = sync_jobs(workshop, chosen, screen, wait_lock=flags["wait_lock"], fresh=flags["fresh"], given=given)
     return screen.finish(ended)
 
 
-def _digest_ahead(loaded: Loaded, jobs: tuple[str, ...]) -> DigestAhead | None:
+def _digest_ahead(config: Path, jobs: tuple[str, ...]) -> DigestAhead | None:
     """The digest of the first job's file, begun now: a sync of a file that did not change has little else to do."""
-    chosen = loaded.jobs(jobs)
-    written = chosen[0].source if isinstance(chosen[0].source, str) else chosen[0].source.path
-    path = loaded.folder.absolute() / os.path.expanduser(written)  # noqa: PTH111  # as the source finds it
-    return DigestAhead(path) if path.is_file() else None
+    written = likely_source(config, jobs)
+    if written is None:
+        return None
+    return DigestAhead(config.resolve().parent / os.path.expanduser(written))  # noqa: PTH111  # as the source finds it
 
 
 def _overrides(flags: dict[str, Any]) -> Any:
@@ -130,7 +131,7 @@ class Screen:
     def __init__(self, *, as_json: bool, yes: bool) -> None:
         self._as_json = as_json
         self._yes = yes
-        self._progress = progress()
+        self._progress: Progress | None = None  # until there is any
         self._declined = False
         self._documents: list[dict[str, Any]] = []
 
@@ -157,7 +158,11 @@ class Screen:
         self._declined = not _confirmed("Send this?")
         return not self._declined
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: "Event") -> None:
+        if self._progress is None:
+            from syncengine.cli._progress import progress  # noqa: PLC0415  # not for a run without a change
+
+            self._progress = progress()
         self._progress(event)
 
     def stopping(self, reason: str) -> None:
@@ -165,8 +170,9 @@ class Screen:
 
     def ended(self, end: Any) -> None:
         """Close the progress and tell how the job ended."""
-        self._progress.close()
-        self._progress = progress()
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
         document = end.report.to_json() if end.report else {"job": end.job, "result": "failed"}
         if end.problem is not None:
             document["error"] = as_document(end.problem)

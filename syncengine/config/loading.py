@@ -1,4 +1,4 @@
-"""From a file to a checked `Config`: found, read, filled in from the environment, every fault named with its line."""
+"""From a file to a checked `Config`: read, filled in from the environment, every fault named with its line."""
 
 import difflib
 import os
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from syncengine.config.exposure import SECRETS, refuse_exposed
 from syncengine.config.faults import Place, dotted, not_toml, told
+from syncengine.config.finding import PREFIX
 from syncengine.config.model import (
     Account,
     Config,
@@ -23,9 +24,6 @@ from syncengine.config.model import (
 from syncengine.config.toml_lines import locate
 from syncengine.errors import ConfigError
 from syncengine.model import LIST_TO_FILL_IN, Mode, OnMissing
-
-FILE_NAME: Final = "syncengine.toml"
-PREFIX: Final = "SYNCENGINE_"
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _NUMBERS: Final = frozenset({"rate", "concurrency", "timeout", "max_outage"})
@@ -71,22 +69,6 @@ class Loaded:
                 code="job-unknown",
             )
         return [by_name[name] for name in dict.fromkeys(names)] if names else list(self.config.job)
-
-
-def find_config(start: Path, environment: Mapping[str, str]) -> Path:
-    """The config file: `SYNCENGINE_CONFIG`, or `syncengine.toml` in `start` or a parent. Raises ConfigError."""
-    named = environment.get(f"{PREFIX}CONFIG")
-    if named:
-        return Path(named)
-    for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-    raise ConfigError(
-        f"no {FILE_NAME} here or in a folder above",
-        why=f"looked in {start} and its parents",
-        fix="make one from your file: syncengine init contacts.csv    or see it work first: syncengine demo",
-        code="config-missing",
-    )
 
 
 def load_config(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:

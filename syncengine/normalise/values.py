@@ -10,7 +10,6 @@ stands, or the answer is null and the caller holds the row. Nothing here raises 
     is_iso_date, control_characters, scientific_phone    Boolean, null for a null cell
 """
 
-import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from syncengine.errors import ConfigError
+from syncengine.normalise.date_formats import RIVALS, SHAPES, parts_of, refuse_rivals
 
 __all__ = [
     "BLANKS",
@@ -33,7 +32,6 @@ __all__ = [
     "DateEvidence",
     "blank_sentinels",
     "boolean",
-    "check_date_formats",
     "control_characters",
     "date",
     "date_evidence",
@@ -189,23 +187,6 @@ _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9}
 _ZONE: Final = r" ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)"
 _ISO_MOMENT: Final = rf"^{_ISO_DATE}(?:[T ]{_CLOCK}(?:{_ZONE})?)?$"
 
-#: Directive -> what a cell may hold there. chrono alone is too kind: it takes `+2024`, ` 3` and the year 24 for %Y.
-_SHAPES: Final[Mapping[str, str]] = {
-    "%Y": "[1-9][0-9]{3}",
-    **dict.fromkeys(("%d", "%m", "%H", "%I"), "[0-9]{1,2}"),
-    **dict.fromkeys(("%M", "%S"), "[0-9]{2}"),
-    "%b": "[A-Za-z]{3}",
-    "%B": "[A-Za-z]{3,9}",
-    "%p": "[AaPp][Mm]",
-    "%z": "[+-][0-9]{2}:?[0-9]{2}",
-    "%%": "%",
-    ".%f": r"\.[0-9]{1,9}",
-}
-_NEEDED: Final = {
-    "a day (%d)": {"%d"},
-    "a month (%m)": {"%m", "%b", "%B"},
-    "a four-digit year (%Y)": {"%Y"},
-}
 _NUMBERS: Final = frozenset({"%Y", "%d", "%m", "%H", "%I", "%M", "%S"})
 
 
@@ -220,7 +201,7 @@ def date(cell: pl.Expr, formats: Sequence[str]) -> pl.Expr:
     and for formats that are day first and month first: 03/04/2025 would be either, by the order of the list.
     A two-digit year is refused: 12.05.45 is a birthday to one reader and a deadline to the next.
     """
-    _refuse_rivals(formats)
+    refuse_rivals(formats)
     trimmed = cell.str.strip_chars(BLANKS)
     return pl.coalesce(_iso(trimmed), *(_declared(trimmed, format_) for format_ in formats))
 
@@ -248,58 +229,23 @@ def _declared(cell: pl.Expr, format_: str) -> pl.Expr:
 
 def _shape(format_: str) -> str:
     """A regex of what `format_` reads, and no more. Raises ConfigError as `date` says."""
-    parts = re.findall(r"\.%f|%.?|[^%.]+|\.", format_, flags=re.DOTALL)
-    _check_format(format_, parts)
+    parts = parts_of(format_)
     neighbours = zip(["", *parts[:-1]], [*parts[1:], ""], strict=True)
     touches = (not _NUMBERS.isdisjoint(pair) for pair in neighbours)
     return f"^{''.join(map(_part_shape, parts, touches))}$"
 
 
 def _part_shape(part: str, touches: bool) -> str:  # noqa: FBT001  # called by map, by position
-    if part not in _SHAPES:
+    if part not in SHAPES:
         return pl.escape_regex(part)
     # Digits that touch must be padded: 2024115 is 15 January to one reader and 5 November to the next.
-    return _SHAPES[part].replace("{1,2}", "{2}") if touches else _SHAPES[part]
-
-
-def _check_format(format_: str, parts: Sequence[str]) -> None:
-    unknown = [part for part in parts if part.startswith("%") and part not in _SHAPES]
-    lacks = [name for name, ways in _NEEDED.items() if ways.isdisjoint(parts)]
-    if not (unknown or lacks):
-        return
-    why = [f"{part} is not read here" for part in unknown] + [f"it lacks {name}" for name in lacks]
-    raise ConfigError(
-        f"{format_!r} can not be used as a date format",
-        why="; ".join(why),
-        fix='write it like formats = ["%d.%m.%Y", "%d.%m.%Y %H:%M:%S"]; ISO dates (2024-05-31) need no format',
-        code="date-format",
-    )
-
-
-def check_date_formats(formats: Sequence[str]) -> None:
-    """Raises ConfigError as `date` would, before there is a cell to read."""
-    _refuse_rivals(formats)
-    for format_ in formats:
-        _shape(format_)
-
-
-def _refuse_rivals(formats: Sequence[str]) -> None:
-    for pair in _RIVALS:
-        found = [next((one for one in formats if one.startswith(day)), "") for day in pair]
-        if all(found):
-            raise ConfigError(
-                f"{found[0]!r} and {found[1]!r} can not both be the formats of one column",
-                why="they read 03/04/2025 as different days, and which of them wins would be chance",
-                fix=f'keep the one the file is in: formats = ["{found[0]}"]',
-                code="date-format",
-            )
+    return SHAPES[part].replace("{1,2}", "{2}") if touches else SHAPES[part]
 
 
 # What format is a column in? -----------------------------------------------------------------------------------------
 
 _DAYS: Final = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d")
 _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_RIVALS: Final = (("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"))
 
 DATE_CANDIDATES: Final = (ISO, *(day + time for day in _DAYS for time in _TIMES))
 """The formats `date_evidence` tries. Dotted dates are day first wherever they are in use."""
@@ -330,13 +276,13 @@ class DateEvidence:
 
     def formats(self) -> tuple[str, ...]:
         """The formats to declare, what reads most first. Of rivals the order that reads more, of equals neither."""
-        lost = {format_ for pair in _RIVALS for format_ in self._losers(*pair)}
+        lost = {format_ for pair in RIVALS for format_ in self._losers(*pair)}
         kept = [format_ for format_ in self.counts if format_ != ISO and format_ not in lost]
         return tuple(sorted(kept, key=lambda format_: (-self.counts[format_], DATE_CANDIDATES.index(format_))))
 
     def questions(self) -> tuple[tuple[str, str], ...]:
         """Day-first and month-first formats that read equally many cells: only a person can tell."""
-        return tuple(pair for pair in _RIVALS if 0 < self._order_count(pair[0]) == self._order_count(pair[1]))
+        return tuple(pair for pair in RIVALS if 0 < self._order_count(pair[0]) == self._order_count(pair[1]))
 
     def share(self, formats: Sequence[str]) -> float:
         """How much of the filled cells ISO and `formats` read, 0 to 1; `formats` without rivals."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from syncengine.errors import ConfigError
-from syncengine.normalise.values import check_date_formats
+from syncengine.normalise.date_formats import check_date_formats
 from syncengine.presets.model import Preset
 
 FOLDER: Final = "presets"  #: beside the config

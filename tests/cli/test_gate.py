@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from conftest import Project
 
 LIST = "5537ab2a08d241dc69326b19"
+SAMPLES = Path(__file__).parents[2] / "sample_data" / "crm"
 
 
 @dataclass
@@ -164,6 +166,19 @@ def test_night_after_night_without_a_change_ends_at_the_gate(synced: "Project") 
     assert [len(at_the_gate(synced)[0]) for _ in range(3)] == [1, 1, 1]
     assert synced.run("sync", "--yes", "--json").report["same"] == 20
     assert len(runs(synced)) == 5
+
+
+def test_a_file_of_a_crm_that_a_preset_knows_ends_at_the_gate(project: "Project") -> None:
+    export = "hubspot-crm-exports-all-contacts-2026-11-22.csv"
+    shutil.copy(SAMPLES / export, project.folder)
+    config = (project.folder / "syncengine.toml").read_text()
+    job = f'name = "people"\nlist = "{LIST}"\nsource = "hubspot-*.csv"\nconsent = "source"\npreset = "hubspot"\n'
+    (project.folder / "syncengine.toml").write_text(f"{config[: config.index('[[job]]')]}[[job]]\n{job}")
+
+    took = project.run("sync", "--yes", "--json").report
+
+    assert took["confirmed"]["add"] > 0
+    assert not takes_a_plan(project)
 
 
 def another_byte(project: "Project") -> None:
@@ -340,6 +355,29 @@ def test_people_who_left_since_the_last_run_are_told_at_the_gate_too(synced: "Pr
     assert took["left"] == {"unsubscribed": 1}
     assert end.report is not None
     assert end.report.left == {}
+
+
+@dataclass
+class Counting:
+    """Whoever knows no digest, and counts how often one was asked for."""
+
+    asked: int = 0
+
+    def of(self, path: Path, identity: Identity) -> str | None:
+        self.asked += 1
+        return None
+
+
+def test_nobody_waits_for_the_hash_of_a_file_of_another_size(synced: "Project") -> None:
+    same, shorter, unknown = Counting(), Counting(), Counting()
+
+    assert len(at_the_gate(synced, ahead=same)[0]) == 1
+    synced.write_source(*synced.people(19))
+    assert at_the_gate(synced, ahead=shorter) == ([], False)
+    shutil.rmtree(synced.folder / ".syncengine" / "runs")
+    assert at_the_gate(synced, ahead=unknown) == ([], False)
+
+    assert (same.asked, shorter.asked, unknown.asked) == (1, 0, 1)
 
 
 @dataclass

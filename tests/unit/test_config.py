@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from syncengine.config.exposure import refuse_exposed
-from syncengine.config.loading import Loaded, find_config, load_config
+from syncengine.config.finding import find_config, likely_source
+from syncengine.config.loading import Loaded, load_config
 from syncengine.config.model import Bound, Config, read_bound, safe_url
 from syncengine.errors import ConfigError
 from syncengine.model import Consent, Mode, OnMissing, VariableType
@@ -882,3 +883,28 @@ def test_jobs_share_a_list_where_nobody_is_taken_off_it(tmp_path: Path, old: str
     path.write_text(f"{first}\n{second}")
 
     assert [job.name for job in load_config(path, ENVIRONMENT).jobs([])] == ["newsletter", "shop"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "written", "found"),
+    [
+        ((), '[[job]]\nname = "a"\nsource = "a.csv"\n[[job]]\nname = "b"\nsource = "b.csv"', "a.csv"),
+        (("b", "a"), '[[job]]\nname = "a"\nsource = "a.csv"\n[[job]]\nname = "b"\nsource = "b.csv"', "b.csv"),
+        ((), '[[job]]\nsource = { path = "c.csv" }', "c.csv"),
+        ((), '\ufeff[[job]]\nsource = "c.csv"', "c.csv"),
+        (("c",), '[[job]]\nname = "a"\nsource = "a.csv"', None),
+        ((), '[[job]]\nsource = "${FOLDER}/a.csv"', None),
+        ((), "[[job]]\nsource = 7", None),
+        ((), '[job]\nsource = "a.csv"', None),
+        ((), "job = [1, 2]", None),
+        ((), "job = ", None),
+        ((), "", None),
+    ],
+)
+def test_a_first_look_at_the_config_tells_the_source_or_nothing(
+    folder: Path, jobs: tuple[str, ...], written: str, found: str | None
+) -> None:
+    (folder / "syncengine.toml").write_text(written, encoding="utf-8")
+
+    assert likely_source(folder / "syncengine.toml", jobs) == found
+    assert likely_source(folder / "none.toml", jobs) is None

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from syncengine.errors import StateError
 from syncengine.frames import BATCH, FINGERPRINT, KEY, KEY_HASH, KNOWN, LEVEL, NOT_BEFORE, OP, SOURCE
-from syncengine.frozen import MANIFEST, PLAN_FOLDER, ROWS_PER_FILE, FrozenPlan, PlanWriter, Wave, open_plan
+from syncengine.frozen import PLAN_FOLDER, ROWS_PER_FILE, FrozenPlan, PlanWriter, Wave, open_plan
 from syncengine.model import Op
 from syncengine.normalise.rows import key_hashes
+from syncengine.report import MANIFEST
 
 FACTS = {"run": "0198", "columns": ["Имя", "a,b"], "plan": {"rows": 3, "none": None}}
 

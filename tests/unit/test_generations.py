@@ -20,8 +20,9 @@ from syncengine.normalise.rows import hash_of, key_hashes
 from syncengine.ports import Changes, ListState
 from syncengine.snapshot import FrameSnapshot
 from syncengine.sorted_hashes import UNKNOWN
+from syncengine.standing import row_in_force
 from syncengine.state import StateStore
-from syncengine.state.generations import generation_of, row_in_force
+from syncengine.state.generations import generation_of
 from syncengine.state.numbers import numbers_beside
 from syncengine.state.store import NO_DOUBTS, NOTHING_REFUSED
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from syncengine.config import Job
+from syncengine.config.model import Job
 from syncengine.errors import ConfigError, SourceError
 from syncengine.model import Variable, VariableType
 from syncengine.normalise.mapping import (
