@@ -111,7 +111,7 @@ class Gate:
         if found is None:
             return None
         names = names_given(db, job.name)
-        header = Header(found.name, found.columns, (found.file.shown,))
+        header = Header(found.options.path, found.columns, (found.file.shown,))
         meant = meaning_of(job, header, names=names, preset=preset)
         if meant.digest != seen.rules or not names.keys() >= meant.names.keys():
             return None

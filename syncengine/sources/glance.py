@@ -13,15 +13,15 @@ from syncengine.sources.sniff import HEAD, Kind, sniff
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What `open_source` would say of the file: its columns, and what it is called."""
+    """What `open_source` would say of the file that these options lead to."""
 
-    name: str
+    options: SourceOptions
     columns: tuple[str, ...]
     file: LocalFile
 
     def digest(self, ahead: KnowsDigests | None = None) -> str:
         """As that of the source. Raises SourceError if the file is not what was looked at."""
-        return digest((self.file,), ahead)
+        return self.options.as_read(digest((self.file,), ahead))
 
 
 def glance(options: SourceOptions) -> Glance | None:
@@ -39,4 +39,4 @@ def glance(options: SourceOptions) -> Glance | None:
         kind = sniff(os.pread(descriptor, HEAD, 0), file.shown)
     if kind is not Kind.TEXT:
         return None
-    return Glance(options.path, read_heading(PlainFile(file), options).columns.shown, file)
+    return Glance(options, read_heading(PlainFile(file), options).columns.shown, file)

@@ -28,15 +28,7 @@ def open_source(options: SourceOptions, ahead: KnowsDigests | None = None) -> So
     else:
         files = find_files(options)
     parts = [Part(file, table) for file in files for table in _tables(file, options, spool)]
-    return TableSource(
-        options.path,
-        parts,
-        spool=spool,
-        union=options.columns == "union",
-        file_column=options.file_column,
-        unescape_html=options.unescape_html,
-        ahead=ahead,
-    )
+    return TableSource(options, parts, spool, ahead=ahead)
 
 
 def members(options: SourceOptions) -> tuple[str, ...]:

@@ -2,13 +2,30 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+
+import xxhash
 
 Format = Literal["csv", "tsv", "parquet", "xlsx", "html"]
 Pick = Literal["newest", "all"]
 Columns = Literal["same", "union"]
 
 MIB = 1 << 20
+
+_DECIDE_CELLS: Final = (
+    "format",
+    "encoding",
+    "separator",
+    "skip_rows",
+    "sheet",
+    "member",
+    "encodings",
+    "footer_texts",
+    "unescape_html",
+    "columns",
+    "file_column",
+)
+"""Options by which the same bytes become other rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +55,11 @@ class SourceOptions:
     max_inflated_ratio: int = 200  #: inflated ÷ compressed, looked at once 64 MiB have come out
     max_inflated_bytes: int = 64 << 30
     chunk_bytes: int = 16 * MIB  #: text read, checked and parsed at a time
+
+    def as_read(self, digest: str) -> str:
+        """The digest of files (`files.digest`) as these options have them read: the same bytes in another encoding are
+        another source. Where nothing is said, it is that of the bytes.
+        """
+        usual = SourceOptions(self.path)
+        said = [(name, getattr(self, name)) for name in _DECIDE_CELLS if getattr(self, name) != getattr(usual, name)]
+        return f"{digest}/{xxhash.xxh3_64_hexdigest(repr(said).encode())}" if said else digest

@@ -13,6 +13,7 @@ from syncengine.row_memory import Recollection
 from syncengine.sources.entities import unescaped
 from syncengine.sources.files import LocalFile, digest
 from syncengine.sources.header import RESERVED
+from syncengine.sources.options import SourceOptions
 from syncengine.sources.spool import Spool
 
 if TYPE_CHECKING:
@@ -55,35 +56,31 @@ class TableSource:
 
     def __init__(
         self,
-        name: str,
+        options: SourceOptions,
         parts: Sequence[Part],
         spool: Spool,
         *,
-        union: bool = False,
-        file_column: str | None = None,
-        unescape_html: bool = False,
         ahead: KnowsDigests | None = None,
     ) -> None:
         """`parts` is not empty; `spool` holds what they were unpacked to; `ahead` may know their digest.
 
-        union          columns that a table lacks are empty in its rows; otherwise all must have the same
-        file_column    a further column, with the name of the file (without folders) each row is from
-
-        Raises SourceError if the columns differ, or one is called like `file_column`.
+        Columns that a table lacks are empty in its rows where the options say "union"; otherwise all must have the
+        same. Raises SourceError if they differ, or one is called like the `file_column`.
         """
-        self._name = name
+        self._options = options
         self._parts = tuple(parts)
-        self._file_column = file_column
-        self._unescape = unescape_html
+        self._file_column = options.file_column
+        self._unescape = options.unescape_html
+        union = options.columns == "union"
         self._own_columns = _all_columns(self._parts) if union else _common_columns(self._parts)
-        self._columns = (*self._own_columns, *_free(file_column, self._own_columns))
+        self._columns = (*self._own_columns, *_free(options.file_column, self._own_columns))
         self._files = tuple(dict.fromkeys(part.file for part in self._parts))
         self._spool = spool
         self._ahead = ahead
 
     @property
     def name(self) -> str:
-        return self._name
+        return self._options.path
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -113,7 +110,7 @@ class TableSource:
         self.verify_unchanged()
 
     def digest(self) -> str:
-        return digest(self._files, self._ahead)
+        return self._options.as_read(digest(self._files, self._ahead))
 
     def describe(self) -> Description:
         several = len(self._parts) > 1

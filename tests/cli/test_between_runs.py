@@ -30,6 +30,23 @@ def test_the_same_contacts_from_parquet_are_no_change(project: "Project") -> Non
     assert (answer.code, answer.report["same"], sent(project)) == (0, 250, requests)
 
 
+def test_who_names_the_right_encoding_has_everybody_compared_again(project: "Project") -> None:
+    rows = "Email,Full name,Subscribed,City\na@example.com,Анна,yes,Москва\nb@example.com,Bob,yes,Rome\n"
+    (project.folder / "c.csv").write_bytes(rows.encode("cp1251"))
+    rewrite(project, 'source = "c.csv"', 'source = { path = "c.csv", encoding = "cp1252" }')
+    project.run("sync", "--yes")
+    rewrite(project, "cp1252", "cp1251")
+
+    answer = project.run("sync", "--yes", "--json")
+    again = project.run("sync", "--yes", "--json")
+
+    assert (answer.code, answer.report["confirmed"]["update"], answer.report["same"]) == (0, 1, 1)
+    assert (again.report["same"], again.report["requests"]) == (2, 0)
+    contact = project.contacts.find("a@example.com")
+    assert contact is not None
+    assert contact.variables["city"] == "Москва"
+
+
 def test_a_new_variable_updates_who_has_a_value_for_it(project: "Project") -> None:
     rows = [f"{row},{'red' if number < 30 else ''}" for number, row in enumerate(project.people(250))]
     project.write_source(*rows, header="Email,Full name,Subscribed,City,Colour")

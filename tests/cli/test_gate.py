@@ -305,6 +305,8 @@ def test_whatever_is_not_plainly_unchanged_takes_a_plan(synced: "Project", chang
         ('name = "Full name"\n', ""),
         ('city = "City"', 'town = "City"'),
         ('city = "City"', 'city = { column = "City", empty = "skip" }'),
+        ('source = "c.csv"', 'source = { path = "c.csv", separator = "," }'),
+        ('source = "c.csv"', 'source = { path = "c.csv", encoding = "cp1252" }'),
         ("[job.columns]", '[[job.hold]]\ncolumn = "City"\nis = ["City 1"]\n\n[job.columns]'),
         ("[job.columns]", '[[job.opt_out]]\ncolumn = "City"\nis = ["City 1"]\n\n[job.columns]'),
     ],

@@ -42,7 +42,7 @@ def test_the_columns_of_a_plain_file_are_those_of_its_source(
     found, source = glance(wanted), open_source(wanted)
 
     assert found is not None
-    assert (found.name, found.columns) == (source.name, source.columns)
+    assert (found.options.path, found.columns) == (source.name, source.columns)
     assert (found.file.shown,) == source.describe().files
     assert found.digest() == source.digest()
 
