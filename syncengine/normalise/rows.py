@@ -5,6 +5,7 @@ subscription, dates, phone numbers. Nothing is repaired silently and nothing is 
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import polars as pl
 import polars_hash  # noqa: F401  # registers the namespace `nchash`
@@ -53,38 +54,46 @@ def normalise(rows: pl.LazyFrame, mapping: Mapping, *, columns: tuple[str, ...],
     `columns` are the source's; they travel on as the struct `source`, under their own names. `plain` promises that no
     cell holds a control character.
     """
+    for step in _steps(mapping, columns, plain=plain):
+        rows = rows.with_columns(step)
+    return rows.select(
+        ORDINAL,
+        ROW,
+        KEY,
+        KEY_HASH,
+        EMAIL,
+        ADDRESS,
+        NAME,
+        ACTIVE,
+        *(variable_column(name) for name in sorted(rule.name for rule in mapping.variables)),
+        FINGERPRINT,
+        CODE,
+        REASON,
+        SOURCE,
+    )
+
+
+@lru_cache(maxsize=8)
+def _steps(mapping: Mapping, columns: tuple[str, ...], *, plain: bool) -> tuple[tuple[pl.Expr, ...], ...]:
+    """Columns to add one after the other. Kept, because telling polars of them takes as long as 1,000 rows."""
     variables = sorted(mapping.variables, key=lambda rule: rule.name)
+    examined, fault = pl.col("examined").struct, pl.col("fault").struct
     return (
-        rows.with_columns(pl.struct(_cell(column).alias(column) for column in columns).alias(SOURCE))
-        .with_columns(
+        (pl.struct(_cell(column).alias(column) for column in columns).alias(SOURCE),),
+        (
             _examined(mapping.email).alias("examined"),
             _subscribed(mapping).alias(ACTIVE),
             (text(_cell(mapping.name)) if mapping.name else pl.lit(None, pl.String)).alias(NAME),
             *(_value(rule, mapping.sentinels).alias(variable_column(rule.name)) for rule in variables),
-        )
-        .with_columns(
-            pl.col("examined").struct.field(EMAIL),
-            pl.col("examined").struct.field(KEY).alias(ADDRESS),
-            (text(_cell(mapping.key)) if mapping.key else pl.col("examined").struct.field(KEY)).alias(KEY),
-        )
-        .with_columns(_fault(mapping, columns, plain=plain).alias("fault"))
-        .with_columns(pl.col("fault").struct.field(CODE), pl.col("fault").struct.field(REASON))
-        .with_columns(hash_of(pl.col(KEY)).alias(KEY_HASH), fingerprint(tuple(rule.name for rule in variables)))
-        .select(
-            ORDINAL,
-            ROW,
-            KEY,
-            KEY_HASH,
-            EMAIL,
-            ADDRESS,
-            NAME,
-            ACTIVE,
-            *(variable_column(rule.name) for rule in variables),
-            FINGERPRINT,
-            CODE,
-            REASON,
-            SOURCE,
-        )
+        ),
+        (
+            examined.field(EMAIL),
+            examined.field(KEY).alias(ADDRESS),
+            (text(_cell(mapping.key)) if mapping.key else examined.field(KEY)).alias(KEY),
+        ),
+        (_fault(mapping, columns, plain=plain).alias("fault"),),
+        (fault.field(CODE), fault.field(REASON)),
+        (hash_of(pl.col(KEY)).alias(KEY_HASH), fingerprint(tuple(rule.name for rule in variables))),
     )
 
 

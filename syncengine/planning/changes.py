@@ -31,6 +31,7 @@ from syncengine.frames import (
 from syncengine.model import Consent, Mode, Op
 from syncengine.normalise.mapping import Mapping, OptedOut
 from syncengine.normalise.rows import hash_of, opted_out
+from syncengine.planning.ahead import had_ahead
 from syncengine.planning.claimants import Claimants
 from syncengine.planning.survey import HELD_COLUMNS, Survey
 from syncengine.ports import Forgotten, PlanSink
@@ -96,7 +97,7 @@ def compare(
     if intent.mapping.key is not None:
         winner = intent.mapping.winner
         work.claimants = Claimants(snapshot, found.seen, winner=winner, aside=claims_aside)
-    for rows in aside.parts():
+    for rows in had_ahead(aside.parts()):
         pulse()
         work.take(rows)
     work.settle_claims()

@@ -159,8 +159,7 @@ class _Surveyor:
     def take_recalled(self, chunk: Chunk, recalled: Recalled, columns: tuple[str, ...], *, several: bool) -> None:
         """A chunk of which the known rows are compared by their numbers, and parsed only where those differ."""
         known = recalled.known
-        places = np.flatnonzero(~known.known)
-        first = self.result.rows
+        places, first = np.flatnonzero(~known.known), self.result.rows
         self.result.rows += recalled.hashes.size
         read = self.read(chunk.rows, chunk, columns, first + places.astype(np.uint64), several=several)
         if first < _EVIDENCE_ROWS:
@@ -173,8 +172,8 @@ class _Surveyor:
         keys, fingerprints = known.keys.copy(), known.fingerprints.copy()
         keys[places], fingerprints[places] = read[KEY_HASH].to_numpy(), read[FINGERPRINT].to_numpy()
         if self.memory is not None:
-            names = [rule.name for rule in self.mapping.variables]
-            filled = [name for name in names if read[variable_column(name)].null_count() < read.height]
+            columns_of = {rule.name: variable_column(rule.name) for rule in self.mapping.variables}
+            filled = [name for name, column in columns_of.items() if read[column].null_count() < read.height]
             self.memory.note(recalled.hashes[places], keys[places], fingerprints[places], filled)
         there = known.known.copy()
         there[places] = True
@@ -184,9 +183,10 @@ class _Surveyor:
             return
         copies, aside = self.judge(keys[rows], fingerprints[rows], first + rows.astype(np.uint64))
         wanted = rows[copies | aside]
-        if not wanted.size:
-            return
         again = wanted[known.known[wanted]]
+        if not again.size and not copies.any() and wanted.size in {0, read.height}:
+            self.set_aside(read.head(wanted.size))  # as nearly always: what is new to the memory is, or is not, to us
+            return
         parsed = self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)
         whole = pl.concat([read, parsed]).sort(ORDINAL)
         whole = whole.filter(pl.col(ORDINAL).is_in(pl.Series(first + wanted, dtype=pl.UInt64).implode()))

@@ -103,27 +103,31 @@ def test_closing_forgets_everything_and_may_be_done_twice(tmp_path: Path) -> Non
     assert [*spill.parts()] == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.lists(st.integers(0, TOP - 1), max_size=10), max_size=5),
+    st.lists(st.lists(st.integers(0, TOP - 1), max_size=10), max_size=7),
     st.sampled_from([1, 2, 8, 64, 256]),
+    st.sampled_from([0, 200, MEMORY]),
 )
 def test_every_row_comes_back_once_and_equal_hashes_together(
-    tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], partitions: int
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], partitions: int, memory: int
 ) -> None:
-    spill = Spill(tmp_path_factory.getbasetemp() / "never-needed", partitions, together=0)
+    spill = Spill(tmp_path_factory.getbasetemp() / "spill", partitions, memory=memory, together=0)
     start = 0
     for chunk in chunks:
         spill.append(rows(*chunk, start=start))
         start += len(chunk)
 
-    parts = [*spill.parts()]
+    parts = [*spill.parts(keep=True)]
 
+    assert all(part.equals(again) for part, again in zip(parts, spill.parts(), strict=True))
+    spill.close()
     everybody = [pair for part in parts for pair in part.rows()]
     assert sorted(number for _, number in everybody) == [*range(start)]
     homes = [set(part[KEY_HASH]) for part in parts]
     assert sum(map(len, homes)) == len({hashed for chunk in chunks for hashed in chunk})
     assert all(part["number"].is_sorted() for part in parts)
+    assert [*map(min, homes)] == sorted(map(min, homes))
 
 
 @pytest.mark.parametrize(("size", "in_file"), [(0, False), (MARKS, False), (MARKS + 1, True)])
