@@ -79,8 +79,10 @@ def lowered(rows: pl.LazyFrame, off: pl.Series) -> pl.LazyFrame:
 
 
 def moved(changes: pl.DataFrame, off: pl.Series) -> list[tuple[str, str]]:
-    """(address before, address now) of people of CHANGE rows who are off, and stay so under another address."""
-    renames = changes.filter((pl.col(OP) == Op.RENAME.value) & ~pl.col(ACTIVE)).select(CONTACT, ADDRESS)
+    """(address before, address now) of people of CHANGE rows who are off, and stay so under another address: also where
+    the plan says that they are subscribed, since they left after it was made.
+    """
+    renames = changes.filter(pl.col(OP) == Op.RENAME.value).select(CONTACT, ADDRESS)
     known = set(off)
     before = [address_key(contact) for contact in renames[CONTACT]]
     return [(old, new) for old, new in zip(before, renames[ADDRESS], strict=True) if old in known]

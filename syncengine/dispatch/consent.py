@@ -13,11 +13,16 @@ import polars as pl
 from syncengine.frames import ACTIVE, ADDRESS, BATCH, CONTACT, EMAIL, KEY, NAME, ROW, VARIABLES
 from syncengine.leaving import REMOVED
 from syncengine.model import Call, Op, Outcome, Verdict
+from syncengine.normalise.addresses import address_keys
 from syncengine.ports import Batch, Correction
 from syncengine.wire import joined
 
 SUPPRESSED: Final = "suppressed"
 CORRECTIONS_BATCH: Final = -1  #: a number no batch of a plan has
+
+
+#: the address a contact had, in normal form: the list has it as it was spelled
+_BEFORE: Final = pl.col(CONTACT).str.strip_chars().map_batches(address_keys, return_dtype=pl.String)
 
 
 class Form(Protocol):
@@ -29,14 +34,12 @@ class Form(Protocol):
 def who_left(off: Mapping[str, str]) -> pl.Expr:
     """Whether a CHANGE row would be sent as subscribed and is about somebody in `off`, by their old address or new."""
     addresses = pl.Series("off", list(off), dtype=pl.String).implode()
-    before = pl.col(CONTACT).str.strip_chars().str.to_lowercase()
-    return pl.col(ACTIVE) & (pl.col(ADDRESS).is_in(addresses) | before.is_in(addresses))
+    return pl.col(ACTIVE) & (pl.col(ADDRESS).is_in(addresses) | _BEFORE.is_in(addresses))
 
 
 def who_is_off(batch: Batch, off: pl.Series) -> set[int]:
     """Positions of the contacts whose address, old or new, is in `off`."""
-    before = pl.col(CONTACT).str.strip_chars().str.to_lowercase()
-    found = batch.contacts.select(pl.col(ADDRESS).is_in(off.implode()) | before.is_in(off.implode())).to_series()
+    found = batch.contacts.select(pl.col(ADDRESS).is_in(off.implode()) | _BEFORE.is_in(off.implode())).to_series()
     return set(found.arg_true().to_list())
 
 

@@ -189,7 +189,7 @@ def _pieces(cells: pl.Series) -> pl.DataFrame:
         )
     )
     parts = (
-        parts.with_columns(key=_keys(parts["piece"]))
+        parts.with_columns(key=address_keys(parts["piece"]))
         .sort("row", ~pl.col("primary"), maintain_order=True)
         .unique(["row", "key"], keep="first", maintain_order=True)
         .group_by("row", maintain_order=True)
@@ -211,8 +211,8 @@ _LOCAL: Final = pl.col("email").str.extract(r"(?s)^(.*)@", 1)
 _DOMAIN: Final = pl.col("email").str.extract(r"@([^@]*)$", 1)
 
 
-def _keys(emails: pl.Series) -> pl.Series:
-    """`address_key` of each trimmed address; null for null."""
+def address_keys(emails: pl.Series) -> pl.Series:
+    """`address_key` of each address, which has no blanks around it; null for null. In ASCII it is the lower case."""
     if not _foreign(emails).any():
         return emails.str.to_lowercase()
     halves = emails.alias("email").to_frame().select("email", local=_LOCAL, domain=_DOMAIN)
@@ -252,7 +252,7 @@ def _examine_unusual(cells: pl.Series) -> pl.DataFrame:
         pl.when(pl.col("pieces").list.len() == 1).then(pl.col("pieces").list.first()).otherwise("whole").alias("email"),
         pl.col("pieces").list.len().alias("count"),
     )
-    frame = frame.with_columns(key=_keys(frame["email"]))
+    frame = frame.with_columns(key=address_keys(frame["email"]))
     plain = frame.select(_is_plain(pl.col("email")).fill_null(value=False)).to_series()
     return _interleaved(plain, _passed(frame.filter(plain)), _judged(frame.filter(~plain)))
 

@@ -66,9 +66,9 @@ def conclude(
 
 def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) -> None:
     now = parts.now()
-    changes = gather_changes(prepared, parts.journal, now, parts.state.off())
     if parts.listening is not None:
         parts.listening.book.follow(list(who_moved(prepared, parts.state.off())))
+    changes = gather_changes(prepared, parts.journal, now, parts.state.off())  # off: under their new addresses, too
     if changes.removed and parts.job.consent is Consent.KEEP:
         parts.state.remember_departed(off_when_removed(changes, parts.state.snapshot()), now)
     remembered = changes.refused.filter(changes.refused["outcome"] == Outcome.UNRESOLVED.value).height

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import polars as pl
 import pytest
 
 from syncengine.model import Answer, Call, Consent, NoAnswer, Op
@@ -287,6 +288,30 @@ async def test_w1_an_address_change_under_way_is_corrected_under_both_addresses(
         "new@example.com": False,
         "b@example.com": True,
     }
+
+
+@pytest.mark.parametrize("old", ["old@example.com", "Old@BÜCHER.de"])
+@pytest.mark.parametrize("kind", ["unsubscribed", "removed", "complaint"])
+@pytest.mark.parametrize("trigger", ["b@example.com", "new@example.com"])
+async def test_w1_whoever_leaves_while_their_address_changes_stays_off_under_the_new_one(
+    world: World, old: str, kind: str, trigger: str
+) -> None:
+    """Before the request about them, or while it is in flight; and a later change of theirs raises them no more."""
+    world.trial.key = "id"
+    rows = pl.DataFrame(
+        {"id": ["1", "2"], "email": [old, "b@example.com"], "active": ["yes", "yes"], "city": ["A", "A"]}
+    )
+    await run_sync(world.trial, FrameSource(rows))
+    moved = rows.with_columns(pl.Series("email", ["new@example.com", "b@example.com"]), pl.Series("city", ["B", "B"]))
+    world.to.before[trigger] = world.leave(old, kind)
+    await run_sync(world.trial, FrameSource(moved))
+    world.to.times.clear()
+
+    for city in ("C", "D"):
+        await run_sync(world.trial, FrameSource(moved.with_columns(pl.lit(city).alias("city"))))
+
+    assert world.to.raised_by("new@example.com") == world.to.raised_by(old) == []
+    assert not any(contact.active for key, contact in world.to.contacts.items() if key != "b@example.com")
 
 
 async def test_under_keep_too_nobody_is_raised(world: World) -> None:
