@@ -300,7 +300,7 @@ def says_variable_exists(text: str) -> bool:
 
 def holds_whatever_it_says(code: str) -> bool:
     """Whether a contact that was left unresolved with this code stays so whatever its row says meanwhile."""
-    return code == "consent-unknown"
+    return code in {"consent-unknown", "suppressed"}
 
 
 def sent_again(code: str) -> bool:

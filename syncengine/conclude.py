@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from syncengine.catalogue import holds_whatever_it_says, sent_again
-from syncengine.dispatch.consent import SUPPRESSED, who_left
+from syncengine.dispatch.consent import who_left
 from syncengine.durable import make_private_folder, write_durably
 from syncengine.errors_file import verdict_frame, write_errors
 from syncengine.fold import fold, replaced_keys, snapshot_rows
@@ -45,7 +45,7 @@ from syncengine.report import ERRORS_FILE, Report
 from syncengine.row_memory import drop_notes
 from syncengine.settlement import GONE
 from syncengine.snapshot import Snapshot
-from syncengine.suppression import lowered, moved
+from syncengine.suppression import SUPPRESSED, kept_off, lowered, moved
 
 REPORT_FILE: Final = "report.html"
 _ROWS_IN_MEMORY: Final = 200_000
@@ -141,7 +141,7 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
     scratch = prepared.plan.folder / ".fold"
     shutil.rmtree(scratch, ignore_errors=True)
     upserts, removed, unsure = _Pile(scratch, "upserts"), _Pile(scratch, "removed"), _Pile(scratch, "unsure")
-    refused, doubtful = [], []
+    refused, doubtful, missed = [], [], []
     verdicts = verdict_frame(journal.verdicts(prepared.run))
     settled = pl.Series(sorted(journal.settled_batches(prepared.run)), dtype=pl.UInt32)
     given_up = journal.doubtful_batches(prepared.run)
@@ -153,6 +153,7 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
             removed.add(change.removed)
             unsure.add(change.unsure)
             refused.append(change.refused)
+            missed.append(change.missed.filter(pl.col(ADDRESS).is_in(off.implode())))
             doubtful.append(doubts_of(rows, given_up, now))
     for rows in prepared.plan.rekeyed():
         upserts.add(snapshot_rows(rows, origin="sync", at=now))
@@ -163,26 +164,37 @@ def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.
         [lowered(frame, off) for frame in upserts.frames()] if len(off) else upserts.frames(),
         [*doubted, same] if same is not None else doubted,
         removed.frames(),
-        _not_sent_again(refused, prepared),
+        pl.concat([_not_sent_again(refused, prepared), *map(kept_off, missed)]),
         joined_doubts(doubtful),
     )
 
 
-def off_when_removed(changes: Changes, snapshot: Snapshot) -> list[str]:
-    """Addresses of people whom `changes` take off the list, and whom the list has as not subscribed."""
+def off_when_removed(changes: Changes, snapshot: Snapshot) -> pl.DataFrame:
+    """KEY, ADDRESS of people whom `changes` take off the list, and whom the list has as not subscribed."""
     removed = pl.concat([frame.select(KEY, KEY_HASH) for frame in changes.removed]).collect()
     gone = snapshot.rows_of(removed[KEY_HASH].to_numpy()).join(removed, on=KEY, how="semi").filter(~pl.col(ACTIVE))
     if gone.is_empty():
-        return []
+        return gone.select(KEY, ADDRESS)
     stays = [frame.select(ADDRESS).join(gone.lazy(), on=ADDRESS, how="semi") for frame in changes.upserts]
     here = pl.concat(stays).collect()[ADDRESS] if stays else pl.Series([], dtype=pl.String)
-    return gone.filter(~pl.col(ADDRESS).is_in(here.implode()))[ADDRESS].to_list()
+    return gone.filter(~pl.col(ADDRESS).is_in(here.implode())).select(KEY, ADDRESS)
 
 
 def clear_scratch(prepared: Prepared) -> None:
     """Remove what is of no use once the run is over."""
     drop_notes(prepared.plan.folder / NOTES_FILE)
     shutil.rmtree(prepared.plan.folder / ".fold", ignore_errors=True)
+
+
+_REFUSED: Final = {KEY: pl.String, FINGERPRINT: pl.UInt64} | dict.fromkeys(
+    ("outcome", "code", "text", "rules"), pl.String
+)
+
+
+def remembered(changes: Changes) -> int:
+    """How many contacts were left unresolved and are not sent again by themselves."""
+    about_rows = ~pl.col(KEY).str.starts_with(ADDRESS_IN_DOUBT) & (pl.col("code") != SUPPRESSED)
+    return changes.refused.filter(about_rows & (pl.col("outcome") == Outcome.UNRESOLVED.value)).height
 
 
 def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataFrame:
@@ -192,7 +204,7 @@ def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataF
     """
     refused = [frame for frame in refused if not frame.is_empty()]
     if not refused:
-        return pl.DataFrame(schema=dict.fromkeys((KEY, FINGERPRINT, "outcome", "code", "text", "rules"), pl.String))
+        return pl.DataFrame(schema=_REFUSED)
     rejected = pl.col("outcome") == Outcome.REJECTED.value
     rules = pl.when(rejected).then(pl.lit(prepared.rules)).otherwise(pl.lit(prepared.terms))
     told = pl.concat(refused).with_columns(rules.alias("rules"))

@@ -33,6 +33,7 @@ VERDICT_SCHEMA = {
 
 
 _NO_BATCHES = pl.Series([], dtype=pl.UInt32)
+_KEPT = [op.value for op in (Op.ADD, Op.UPDATE, Op.RENAME)]
 _NO_KEYS = pl.DataFrame(schema={KEY: pl.String, KEY_HASH: pl.UInt64})
 
 
@@ -44,12 +45,14 @@ class Folded:
     removed   KEY, KEY_HASH of contacts the list no longer has
     refused   KEY, ADDRESS, FINGERPRINT, outcome, code, text of contacts that were not confirmed
     unsure    KEY, KEY_HASH of contacts of which the list may hold what it held, or what was asked for
+    missed    KEY, ADDRESS of contacts that the source has and the list does not any more
     """
 
     upserts: pl.DataFrame
     removed: pl.DataFrame
     refused: pl.DataFrame
     unsure: pl.DataFrame
+    missed: pl.DataFrame
 
 
 def with_positions(rows: pl.DataFrame) -> pl.DataFrame:
@@ -88,6 +91,7 @@ def fold(
                 _all_keys(rows.filter(pl.col(BATCH).is_in(begun.implode()))) if len(begun) else _NO_KEYS,
             ]
         ),
+        gone.filter(pl.col(OP).is_in(_KEPT)).select(KEY, ADDRESS),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -19,13 +20,16 @@ from syncengine.frames import (
     SNAPSHOT_SCHEMA,
 )
 from syncengine.leaving import REMOVED, UNSUBSCRIBED, Suppression, joined
-from syncengine.model import Op
+from syncengine.model import Op, Outcome
 from syncengine.normalise.addresses import address_key
+from syncengine.normalise.rows import hash_of
+
+SUPPRESSED: Final = "suppressed"
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a snapshot learns: SNAPSHOT rows that replace those of the same key, and keys that are gone."""
+    """What a snapshot learns: SNAPSHOT rows in place of those of the same key; KEY, KEY_HASH, ADDRESS of who left."""
 
     upserts: pl.DataFrame
     removed: pl.DataFrame
@@ -66,7 +70,7 @@ def learn(rows: pl.DataFrame, words: Sequence[Suppression], in_doubt: pl.Series)
         (pl.col("still") != pl.col(ACTIVE)) | (pl.col(ACTIVE) & (pl.col(FINGERPRINT) != pl.col("fresh")))
     )
     upserts = changed.with_columns(pl.col("still").alias(ACTIVE), pl.col("fresh").alias(FINGERPRINT))
-    return Learned(upserts.select(SNAPSHOT_SCHEMA.names()), told.filter(gone).select(KEY, KEY_HASH))
+    return Learned(upserts.select(SNAPSHOT_SCHEMA.names()), told.filter(gone).select(KEY, KEY_HASH, ADDRESS))
 
 
 def lowered(rows: pl.LazyFrame, off: pl.Series) -> pl.LazyFrame:
@@ -86,3 +90,17 @@ def moved(changes: pl.DataFrame, off: pl.Series) -> list[tuple[str, str]]:
     known = set(off)
     before = [address_key(contact) for contact in renames[CONTACT]]
     return [(old, new) for old, new in zip(before, renames[ADDRESS], strict=True) if old in known]
+
+
+def kept_off(gone: pl.DataFrame, rules: str = "") -> pl.DataFrame:
+    """Refusals for contacts (KEY, ADDRESS) that left the list for good, under `rules` of the job or any: with an id for
+    a key they would come back as somebody new as soon as their address changes.
+    """
+    return gone.filter(pl.col(KEY) != pl.col(ADDRESS)).select(
+        KEY,
+        hash_of(pl.col(ADDRESS)).alias(FINGERPRINT),  # by which they are found when the address is lifted
+        pl.lit(Outcome.UNRESOLVED.value).alias("outcome"),
+        pl.lit(SUPPRESSED).alias("code"),
+        pl.lit("they left the list under the address they had").alias("text"),
+        pl.lit(rules).alias("rules"),
+    )

@@ -15,9 +15,9 @@ from syncengine.leaving import REMOVED
 from syncengine.model import Call, Op, Outcome, Verdict
 from syncengine.normalise.addresses import address_keys
 from syncengine.ports import Batch, Correction
+from syncengine.suppression import SUPPRESSED
 from syncengine.wire import joined
 
-SUPPRESSED: Final = "suppressed"
 CORRECTIONS_BATCH: Final = -1  #: a number no batch of a plan has
 
 

@@ -38,6 +38,7 @@ from syncengine.ports import Forgotten, PlanSink
 from syncengine.snapshot import Snapshot
 from syncengine.sorted_hashes import UNKNOWN
 from syncengine.spill import Spill
+from syncengine.suppression import SUPPRESSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,7 @@ class _Comparer:
         differing = changes.filter(pl.col(OP) != SAME)
         told = differing.join(refusals, on=KEY, how="inner", maintain_order="left")
         told = told.filter(pl.col("any_content") | (pl.col("refused") == pl.col(FINGERPRINT)))
+        told = told.filter(~(pl.col(KNOWN) & (pl.col("refused_as") == SUPPRESSED)))  # they are on the list again
         moving = differing.filter(pl.col(OP) == Op.RENAME.value).join(told, on=KEY, how="anti", maintain_order="left")
         place = (pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)).alias("named")
         occupied = moving.with_columns(place).join(

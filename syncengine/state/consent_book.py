@@ -1,15 +1,19 @@
 """What the ledger knows of people who left a list: who, how far the inbox has been taken up, and what is still owed."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import polars as pl
 
 from syncengine.leaving import KINDS, UNSUBSCRIBED, joined
 from syncengine.ledger import transaction
 from syncengine.normalise.addresses import address_key
+from syncengine.normalise.rows import hash_of
 from syncengine.ports import Correction, News
 from syncengine.standing import left_since_last_run, taken_up
+from syncengine.suppression import SUPPRESSED
 
 _STRICTER = "instr({kinds}, excluded.kind) > instr({kinds}, kind)".format(kinds=f"'{' '.join(KINDS)}'")
 
@@ -70,6 +74,7 @@ class ConsentBook:
                 "DELETE FROM corrections WHERE list = ? AND email = ? AND due = ?",
                 [(self._list, one.email, one.due) for one in self.owed() if address_key(one.email) in lifted],
             )
+            forget_kept_off(db, self._list, lifted)
             db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))  # they are compared again
         return len(lifted)
 
@@ -156,3 +161,17 @@ class ConsentBook:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def forget_kept_off(db: sqlite3.Connection, list_id: str, addresses: Collection[str]) -> None:
+    """Within the caller's transaction: who left under one of these addresses may be on the list under another."""
+    hashes = pl.Series("address", list(addresses), dtype=pl.String).to_frame().select(hash_of(pl.col("address")))
+    db.executemany(
+        "DELETE FROM refusals WHERE list = ? AND code = ? AND fingerprint = ?",
+        [(list_id, SUPPRESSED, signed(number)) for number in hashes.to_series()],
+    )
+
+
+def signed(number: int) -> int:
+    """A 64-bit number as SQLite keeps integers."""
+    return number - (1 << 64) if number >= 1 << 63 else number

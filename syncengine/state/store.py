@@ -27,6 +27,7 @@ from syncengine.ports import Changes, Forgotten, ListState
 from syncengine.row_memory import RowMemory, forget_rows, keep_notes, open_memory
 from syncengine.snapshot import FrameSnapshot
 from syncengine.standing import names_given, own_row_in_force, source_seen
+from syncengine.state.consent_book import forget_kept_off, signed
 from syncengine.state.generations import (
     Generation,
     drop_old_files,
@@ -34,7 +35,7 @@ from syncengine.state.generations import (
     put_in_force,
     write_next,
 )
-from syncengine.suppression import Learned
+from syncengine.suppression import Learned, kept_off
 
 _ALL_BITS: Final = (1 << 64) - 1
 
@@ -251,7 +252,9 @@ class StateStore:
 
     def learn(self, learned: Learned, now: datetime) -> None:
         """What webhooks told is known of the list from now on."""
-        self.amend(Changes([learned.upserts.lazy()], [], [learned.removed.lazy()], NOTHING_REFUSED, NO_DOUBTS), now)
+        self.amend(
+            Changes([learned.upserts.lazy()], [], [learned.removed.lazy()], kept_off(learned.removed), NO_DOUBTS), now
+        )
 
     def drop_refusals(self, *, run: str | None = None, code: str | None = None) -> int:
         """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many contacts."""
@@ -277,6 +280,7 @@ class StateStore:
                 lifted,
             )
             db.executemany("DELETE FROM departed WHERE list = ? AND address = ? AND at <= ?", lifted)
+            forget_kept_off(db, self._list, [address for _, address, _ in lifted])
 
     def _remember_source(self, db: sqlite3.Connection, job: str, saw: SourceSeen, generation: int, run: str) -> None:
         db.execute(
@@ -311,7 +315,7 @@ class StateStore:
             "INSERT OR REPLACE INTO refusals (list, key, fingerprint, outcome, code, text, rules, run, at) "
             "VALUES (?,?,?,?,?,?,?,?,?)",
             [
-                (self._list, key, _signed(fingerprint), outcome, code, text, rules, run, now.isoformat())
+                (self._list, key, signed(fingerprint), outcome, code, text, rules, run, now.isoformat())
                 for key, fingerprint, outcome, code, text, rules in changes.refused.iter_rows()
             ],
         )
@@ -320,17 +324,9 @@ class StateStore:
         db.execute("DELETE FROM doubts WHERE until < ?", (now.timestamp(),))
         db.executemany(
             "INSERT OR REPLACE INTO doubts VALUES (?,?,?,?)",
-            [
-                (self._list, key, _signed(fingerprint), until)
-                for key, fingerprint, until in changes.doubtful.iter_rows()
-            ],
+            [(self._list, key, signed(fingerprint), until) for key, fingerprint, until in changes.doubtful.iter_rows()],
         )
 
 
 def _rows_name(job: str) -> str:
     return f"rows-{xxhash.xxh3_64_hexdigest(job.encode())}"
-
-
-def _signed(number: int) -> int:
-    """A 64-bit fingerprint as SQLite keeps integers."""
-    return number - (1 << 64) if number >= 1 << 63 else number

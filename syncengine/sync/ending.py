@@ -4,12 +4,15 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
 from syncengine.conclude import (
     clear_scratch,
     count,
     gather_changes,
     is_anybody_gone,
     off_when_removed,
+    remembered,
     who_moved,
     withheld_of,
     write_errors_of,
@@ -17,8 +20,9 @@ from syncengine.conclude import (
 )
 from syncengine.errors import StateError, SyncEngineError
 from syncengine.first_rows import trial_of
+from syncengine.frames import ADDRESS
 from syncengine.frozen import open_plan
-from syncengine.model import Consent, Outcome
+from syncengine.model import Consent
 from syncengine.ports import SourceSeen
 from syncengine.prepare import (
     NOTES_FILE,
@@ -28,6 +32,7 @@ from syncengine.prepare import (
 )
 from syncengine.report import Report, Result
 from syncengine.standing import paths_of
+from syncengine.suppression import kept_off
 from syncengine.sync.parts import Ended, Parts
 from syncengine.sync.reports import guard_report, left_since, report_of, result_of, standing
 
@@ -70,15 +75,16 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         parts.listening.book.follow(list(who_moved(prepared, parts.state.off())))
     changes = gather_changes(prepared, parts.journal, now, parts.state.off())  # off: under their new addresses, too
     if changes.removed and parts.job.consent is Consent.KEEP:
-        parts.state.remember_departed(off_when_removed(changes, parts.state.snapshot()), now)
-    remembered = changes.refused.filter(changes.refused["outcome"] == Outcome.UNRESOLVED.value).height
+        departed = off_when_removed(changes, parts.state.snapshot())
+        parts.state.remember_departed(departed[ADDRESS].to_list(), now)
+        changes = replace(changes, refused=pl.concat([changes.refused, kept_off(departed, prepared.terms)]))
     not_sent = report.held + report.rejected + report.unresolved
     saw = SourceSeen(
         digest=prepared.source_digest,
         rules=prepared.rules,
         mapping=prepared.mapping_json,
         generation=prepared.generation,
-        clean=report.unresolved == remembered
+        clean=report.unresolved == remembered(changes)
         and not prepared.facts.spared
         and not is_anybody_gone(prepared, parts.journal),
         rows=report.rows,

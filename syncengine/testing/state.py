@@ -12,7 +12,7 @@ from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, FINGERPRINT, KEY, KEY_H
 from syncengine.model import Outcome, Variable
 from syncengine.ports import Changes, Forgotten, ListState, SourceSeen
 from syncengine.snapshot import FrameSnapshot
-from syncengine.suppression import Learned
+from syncengine.suppression import Learned, kept_off
 from syncengine.testing.journal import MemoryJournal
 
 
@@ -55,7 +55,7 @@ class MemoryStateStore:
                     holds_whatever_it_says(code),
                 )
                 for key, (fingerprint, outcome, code, text, under) in self._refusals.items()
-                if under in rules
+                if under in {*rules, ""}
             ],
             schema=schema | {"any_content": pl.Boolean},
             orient="row",
@@ -77,6 +77,8 @@ class MemoryStateStore:
         self._departed += addresses
 
     def learn(self, learned: Learned, now: datetime) -> None:  # noqa: ARG002
+        for key, *refusal in kept_off(learned.removed).iter_rows():
+            self._refusals[key] = tuple(refusal)
         gone = pl.concat([learned.upserts.select(KEY), learned.removed.select(KEY)])
         self.rows = pl.concat([self.rows.join(gone, on=KEY, how="anti"), learned.upserts]).sort(KEY_HASH, KEY)
         self._generation += 1

@@ -92,6 +92,9 @@ def test_under_keep_nobody_is_renamed_to_where_an_add_found_somebody(make: "Make
     world = make(key="id", consent=Consent.KEEP, behaviour=Behaviour(rename_collision=collision))
     world.seed({"email": "new@example.com", "name": "stranger", "active": False})
     assert world.sync(crm(x="a", y="new")).report.unresolved == 1
+    seen = world.state.seen("trial")
+    assert seen is not None
+    assert seen.clean  # the same file again has nothing to send
 
     report = world.sync(crm(x="new", z="c")).report
 

@@ -34,6 +34,20 @@ def test_whom_a_mirror_removed_while_they_were_off_comes_back_only_where_the_fil
     assert world.sync(list(reversed([{**one, "active": "yes"} for one in rows]))).report.requests == 0
 
 
+@pytest.mark.parametrize("consent", Consent)
+def test_whom_a_mirror_removed_while_they_were_off_stays_off_under_their_id(make: "Make", consent: Consent) -> None:
+    world = make(mode=Mode.MIRROR, consent=consent, key="id", settings={"on_missing": OnMissing.REMOVE})
+    rows = [record("1", "off", "no"), record("3", "stays")]
+    world.sync(rows)
+    assert world.sync(rows[1:]).report.confirmed[Op.REMOVE] == 1
+
+    report = world.sync([record("1", "elsewhere"), rows[1]]).report
+
+    kept = consent is Consent.KEEP
+    assert report.held_by_code == ({"suppressed": 1} if kept else {})
+    assert (world.contacts.find("elsewhere@example.com") is None) is kept
+
+
 def test_who_is_removed_under_one_id_and_goes_on_under_another_is_not_taken_for_gone(make: "Make") -> None:
     world = make(mode=Mode.MIRROR, consent=Consent.KEEP, key="id", settings={"on_missing": OnMissing.REMOVE})
     world.sync([record("1", "a", "no"), record("2", "b")])

@@ -290,6 +290,31 @@ async def test_w1_an_address_change_under_way_is_corrected_under_both_addresses(
     }
 
 
+@pytest.mark.parametrize("consent", Consent)
+@pytest.mark.parametrize("in_flight", [False, True])
+async def test_who_was_removed_from_the_list_does_not_come_back_under_another_address(
+    world: World, consent: Consent, *, in_flight: bool
+) -> None:
+    """Their id is known; removed between two runs, or while an update of theirs is in flight, which finds nobody."""
+    world.trial.key, world.trial.consent = "id", consent
+    rows = pl.DataFrame({"id": ["1", "2"], "email": ["old@example.com", "b@example.com"], "active": ["yes", "yes"]})
+    await run_sync(world.trial, FrameSource(rows.with_columns(pl.lit("A").alias("city"))))
+    if in_flight:
+        world.to.before["old@example.com"] = world.leave("old@example.com", "removed")
+        await run_sync(world.trial, FrameSource(rows.with_columns(pl.lit("B").alias("city"))))
+    else:
+        await anyio.sleep(10)
+        world.leave("old@example.com", "removed")()
+    world.to.times.clear()
+
+    for address in ("new@example.com", "newer@example.com"):
+        moved = rows.with_columns(pl.Series("email", [address, "b@example.com"]), pl.lit("C").alias("city"))
+        report = (await run_sync(world.trial, FrameSource(moved))).report
+        assert report.held_by_code == {"suppressed": 1}
+
+    assert set(world.to.contacts) == {"b@example.com"}
+
+
 @pytest.mark.parametrize("old", ["old@example.com", "Old@BÜCHER.de"])
 @pytest.mark.parametrize("kind", ["unsubscribed", "removed", "complaint"])
 @pytest.mark.parametrize("trigger", ["b@example.com", "new@example.com"])
