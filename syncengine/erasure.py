@@ -18,7 +18,7 @@ from syncengine.bootstrap import Session
 from syncengine.config.model import Job
 from syncengine.durable import drafted, write_durably
 from syncengine.errors import ConfigError, StateError
-from syncengine.frames import ADDRESS, ADDRESS_IN_DOUBT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.frames import ADDRESS_IN_DOUBT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
 from syncengine.keyed import contact_id, contact_key_of, key_check, tombstone
 from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
@@ -166,7 +166,7 @@ def _erase_contact(session: Session, list_id: str, account: str, person: Person,
     """Take a person out of what is known of a list, and note the keys they were known by."""
     folder = session.workshop.state_folder
     store = StateStore(session.connection, folder, list_id, account)
-    found = store.contacts().filter(pl.col(ADDRESS) == person.address).collect()
+    found = store.snapshot().rows_having(pl.Series([person.address]))
     person.keys.update(found[KEY])
     if not found.is_empty() or store.current().newer:  # they may have left, and be in the snapshot below
         store.erase(Changes([], [], [found.lazy()], NOTHING_REFUSED, NO_DOUBTS), now)

@@ -89,7 +89,7 @@ def write_next(
     make_private_folder(now.folder)
     for left in now.folder.glob(".*.draft"):
         left.unlink()  # of a process that died here
-    old = opened or now.opened()
+    old = opened or now.verified()  # what is merged from a damaged file would pass for good from then on
     number = now.number + 1
     room = now.contacts // FEW - sum(file.rows for file in now.newer)
     few = None if whole else few_changes(old, changes, most=room)

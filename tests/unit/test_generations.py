@@ -199,6 +199,27 @@ def test_a_large_snapshot_is_verified_beside_the_work_and_before_rows_of_it_are_
             read()
 
 
+@pytest.mark.parametrize("few", [False, True])
+def test_a_damaged_snapshot_is_merged_into_no_other_by_whoever_opens_the_state_next(
+    store: StateStore, ledger: sqlite3.Connection, folder: Path, *, few: bool
+) -> None:
+    """As a run that is resumed does, or `state forget`: they plan nothing, and have read no snapshot before."""
+    path = store.current().path
+    assert path is not None
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    before = files(folder)
+    again = StateStore(ledger, folder, LIST, "https://partner.sndmart.com")
+    changes = Night({"key-1": 7} if few else dict.fromkeys(EVERYBODY, 7)).changes()
+
+    for change in (lambda: commit(again, changes), lambda: again.erase(changes, NOW)):
+        with pytest.raises(StateError, match="damaged"):
+            change()
+
+    assert (files(folder), path.read_bytes(), again.current().generation) == (before, content, 1)
+
+
 def test_who_is_erased_is_in_no_file_in_force(store: StateStore) -> None:
     """Nor is who left before: of them the snapshot still has all it knew."""
     commit(store, Night({"key-1": 7}, removed={"key-2"}).changes())
