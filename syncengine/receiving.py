@@ -177,13 +177,14 @@ def undo(loaded: Loaded, found: dict[str, list[str]], since: datetime, looked: d
     now = datetime.now(UTC)
     lifted = 0
     with locked(state, doing="webhooks undo"), contextlib.closing(open_ledger(state)) as connection:
-        again = _who_left(loaded, looked)
+        books = {list_id: ConsentBook(connection, list_id) for list_id in found}
+        for list_id, book in books.items():
+            record_news(Listening(InboxNews(hook_folder(state), list_id), book), now)  # else they come back with it
+        again = _who_left(loaded, looked)  # after that: whoever leaves now is in no book yet, and can't be lifted
         found = {name: [one for one in people if one not in again[name]] for name, people in found.items()}
         _note_undone(state, found, since, now)
         for list_id, addresses in found.items():
-            book = ConsentBook(connection, list_id)
-            record_news(Listening(InboxNews(hook_folder(state), list_id), book), now)  # else they come back with it
-            lifted += book.lift(addresses, since=since)
+            lifted += books[list_id].lift(addresses, since=since)
     return lifted
 
 
