@@ -125,17 +125,17 @@ class FrozenPlan:
     def held(self) -> Iterator[pl.DataFrame]:
         """HELD rows of the plan, a file at a time."""
         for file in self.held_files:
-            yield pl.read_parquet(self.folder / PLAN_FOLDER / file.name)
+            yield pl.read_parquet(self.folder / PLAN_FOLDER / file.name, glob=False)
 
     def same(self) -> pl.LazyFrame | None:
         """key, key_hash, fingerprint of contacts whose content is on the list but whose fingerprint is new."""
         paths = [self.folder / PLAN_FOLDER / file.name for file in self.same_files]
-        return pl.scan_parquet(paths) if paths else None
+        return pl.scan_parquet(paths, glob=False) if paths else None
 
     def rekeyed(self) -> Iterator[pl.DataFrame]:
         """CHANGE rows of contacts that are known under another key now, a file at a time."""
         for file in self.rekey_files:
-            yield pl.read_parquet(self.folder / PLAN_FOLDER / file.name)
+            yield pl.read_parquet(self.folder / PLAN_FOLDER / file.name, glob=False)
 
     def verify(self) -> None:
         """Raises StateError if a file of the plan is missing or not what was frozen."""

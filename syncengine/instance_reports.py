@@ -57,7 +57,7 @@ def campaigns_to_file(workshop: Workshop, query: CampaignQuery, target: Path) ->
         rows = _scan(file, query.wanted_columns)
         if target.suffix.lower() == ".parquet":
             rows.with_columns(_moments(query)).sink_parquet(draft)
-            return int(pl.scan_parquet(draft).select(pl.len()).collect().item())
+            return int(pl.scan_parquet(draft, glob=False).select(pl.len()).collect().item())
         rows.with_columns(guarded(pl.col(name)).alias(name) for name in query.wanted_columns).sink_csv(draft)
         return int(rows.select(pl.len()).collect().item())
 

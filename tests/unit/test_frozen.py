@@ -66,7 +66,7 @@ def batches(plan: FrozenPlan, wave: Wave) -> list[tuple[int, list[str]]]:
 @pytest.fixture
 def plan(tmp_path: Path) -> FrozenPlan:
     """A plan with something of everything."""
-    draft = writer(tmp_path / "run")
+    draft = writer(tmp_path / "run [1]*")  # folders are called so, and polars would take it for a pattern
     draft.hold(held(2))
     draft.change(pl.concat([many(Op.UPDATE, 4), many(Op.ADD, 7, known=False)]))
     draft.refresh(many(Op.UPDATE, 2))
