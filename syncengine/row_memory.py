@@ -119,7 +119,7 @@ def open_memory(folder: Path, name: str, meaning: bytes, notes: Path | None) -> 
 
 def keep_notes(folder: Path, name: str, notes: Path, *, rows: int) -> None:
     """Add the rows noted in a run over a source of `rows` rows to the memory `name`; forget all that is of no use."""
-    content = notes.read_bytes()[:16] if notes.exists() else b""
+    content = _head(notes)
     if len(content) < 16 or (notes.stat().st_size - 16) % _NOTE.itemsize:
         return
     noted = np.memmap(notes, _NOTE, "r", 16) if notes.stat().st_size > 16 else np.empty(0, _NOTE)
@@ -136,6 +136,13 @@ def keep_notes(folder: Path, name: str, notes: Path, *, rows: int) -> None:
         else:
             _write(folder / f"{name}-late.rows", content, [late], noted, filled)
     drop_notes(notes)
+
+
+def _head(notes: Path) -> bytes:
+    """The meaning of what was noted; empty where there is none."""
+    with contextlib.suppress(FileNotFoundError), notes.open("rb") as file:
+        return file.read(16)
+    return b""
 
 
 def drop_notes(notes: Path) -> None:

@@ -228,7 +228,7 @@ class FrameSnapshot:
             self._expected, self._met = (hashes, rows), (hashes, rows.select(KEY, KEY_HASH))
 
     def let_go(self) -> None:
-        self._expected = None
+        self._expected = self._by_address = None
 
     def rows_of(self, key_hashes: Hashes) -> pl.DataFrame:
         if not self.size:

@@ -246,6 +246,7 @@ def test_a_kill_in_the_middle_loses_nothing(project: "Project") -> None:
     assert 0 < arrived < 3000
     assert (answer.code, answer.report["resumed"], answer.report["confirmed"]["add"]) == (0, True, 3000)
     assert len(project.contacts.contacts) == 3000
+    assert not list(project.folder.rglob("rows-*.rows"))  # what a process noted that died is not believed
     contacts_sent = sum(request.size for request in project.sandbox.log if "contacts" in request.endpoint)
     assert contacts_sent <= 3000 + 3 * 8 * 100  # add, update, add of at most the batches in flight
 
