@@ -13,6 +13,7 @@ The caller holds the deadline of the whole attempt, and closes the line unless i
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ import httpx
 from syncengine.destinations._plain import Plain, PlainHead, plain_head
 
 IDLE_SECONDS: Final = 5.0  #: as httpx; servers and what stands between close idle connections after 15 s and more
+_HEAD_ENDS: Final = re.compile(rb"\n\r?\n")  # as h11 sees it: some servers end a line with LF alone
 MAX_HEAD: Final = 64 * 1024  #: bytes of an answer's headers
 MAX_WAITING: Final = 256 * 1024  #: bytes that came and were not taken yet
 SECOND_ADDRESS_AFTER: Final = 0.25  #: seconds until the next address of a host is tried beside the first (RFC 8305)
@@ -209,7 +211,7 @@ class _Wire(asyncio.Protocol):
         came = self._came
         came += data
         if self._head is None:
-            if came.find(b"\r\n\r\n", max(0, len(came) - len(data) - 3)) < 0:
+            if not _HEAD_ENDS.search(came, max(0, len(came) - len(data) - 3)):
                 if len(came) > MAX_HEAD:
                     self._give_up_plain()
                 return

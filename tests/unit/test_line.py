@@ -126,6 +126,7 @@ async def test_requests_share_a_connection_and_arrive_whole(line: Line) -> None:
     [
         b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{"resul\r\n8\r\nt":true}\r\n0\r\n\r\n',
         b'HTTP/1.1 200 OK\r\n\r\n{"result":true}',
+        b'HTTP/1.1 200 OK\nContent-Length: 15\n\n{"result":true}',
         b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 15\r\n\r\n{"result":true}',
     ],
 )
