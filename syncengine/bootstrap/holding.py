@@ -15,14 +15,17 @@ from syncengine.lock import locked
 def held_state(folder: Path, *, wait_lock: float = 0.0, doing: str = "sync") -> Iterator[Ledger]:
     """Lock the state directory and open its database. Raises LockError, StateError."""
     _refuse_odd_path(folder)
+    sent = "nothing was sent"
     try:
         with locked(folder, wait=wait_lock, doing=doing), contextlib.closing(open_ledger(folder)) as connection:
+            sent = "what was confirmed before this is recorded; what was in flight is sent again"
             yield connection
     except (OSError, sqlite3.Error) as error:
         raise StateError(
             f"{folder}: the state can't be written",
             why=str(error),
             fix="make the folder writable, or name another: [state] path",
+            sent=sent,
         ) from error
 
 

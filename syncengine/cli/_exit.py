@@ -11,7 +11,7 @@ import click
 
 from syncengine.cli import _render
 from syncengine.cli._render import answer, say
-from syncengine.errors import InternalError, InterruptedRunError, SyncEngineError
+from syncengine.errors import DestinationError, InternalError, InterruptedRunError, SyncEngineError
 from syncengine.redaction import hide_addresses
 from syncengine.report import EXIT_CODES, Report
 
@@ -53,7 +53,7 @@ def code_of(end: Ending) -> int:
 def told(error: SyncEngineError) -> str:
     """An error as a person reads it: what, why with the numbers, a fix to paste, and whether anything was sent."""
     lines = [click.style(f"error[{error.code}]", fg="red", bold=True) + f": {error.what}"]
-    for label, text in (("why", error.why), ("fix", error.fix)):
+    for label, text in (("why", _why(error)), ("fix", error.fix)):
         if text:
             first, *others = text.splitlines()
             lines.append(f"  {label:<5}{first}")
@@ -63,9 +63,14 @@ def told(error: SyncEngineError) -> str:
     return "\n".join(lines)
 
 
+def _why(error: SyncEngineError) -> str:
+    """The reason; the words of a service may quote whom it stumbled over."""
+    return hide_addresses(error.why) if isinstance(error, DestinationError) else error.why
+
+
 def as_document(error: SyncEngineError) -> dict[str, Any]:
     """An error as part of a JSON answer."""
-    return {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix, "sent": error.sent}
+    return {"code": error.code, "what": error.what, "why": _why(error), "fix": error.fix, "sent": error.sent}
 
 
 @contextlib.contextmanager

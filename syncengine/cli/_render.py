@@ -200,4 +200,10 @@ def ago(seconds: float) -> str:
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
     """Whether a person watches: a terminal, and no CI."""
-    return (stream or sys.stderr).isatty() and not os.environ.get("CI")
+    watched = stream or sys.stderr
+    return watched is not None and watched.isatty() and not os.environ.get("CI")  # None: it was closed (2>&-)
+
+
+def can_ask() -> bool:
+    """Whether a person is there to answer."""
+    return sys.stdin is not None and sys.stdin.isatty()

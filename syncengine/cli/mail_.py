@@ -1,7 +1,6 @@
 """`mail`: a message, a template for many contacts, and what became of both."""
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 from syncengine.cli._counting import Counting
 from syncengine.cli._exit import SCHEMA_VERSION, as_document, exit_code, told
 from syncengine.cli._options import config_option, json_option, load, no_secret_options
-from syncengine.cli._render import answer, duration, plural, print_table, say
+from syncengine.cli._render import answer, can_ask, duration, plural, print_table, say
 from syncengine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def _show(planned: "Planned", workshop: "Workshop") -> None:
 def _approve(planned: "Planned", *, yes: bool, as_json: bool) -> None:
     if yes or not planned.waiting:
         return
-    if as_json or not sys.stdin.isatty():
+    if as_json or not can_ask():
         raise ConfigError(
             "nobody is there to say yes",
             why=f"stdin is no terminal, and {len(planned.waiting):,} mails are to be sent",

@@ -1,7 +1,6 @@
 """`smartersends`: usage and events of an instance."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import click
 
 from syncengine.cli._exit import SCHEMA_VERSION
 from syncengine.cli._options import config_option, json_option, load, no_secret_options
-from syncengine.cli._render import answer, plural, print_table, say
+from syncengine.cli._render import answer, can_ask, plural, print_table, say
 from syncengine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -277,7 +276,7 @@ def delete(context: click.Context, number: int, config_here: str | None, *, yes:
     from syncengine import instance_reports  # noqa: PLC0415  # polars and httpx are imported here
 
     workshop = _workshop(context, config_here)
-    if not yes and not sys.stdin.isatty():
+    if not yes and not can_ask():
         raise ConfigError(
             "nobody is there to say yes", why="stdin is no terminal", fix="run it with --yes", code="yes-missing"
         )

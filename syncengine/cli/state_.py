@@ -108,6 +108,8 @@ def adopt(
 
     workshop, jobs = _workshop(context, config_here, job_name)
     job = _one(jobs)
+    if written is not None and written.astimezone(UTC) > datetime.now(UTC):
+        raise click.BadParameter(f"{written} is still to come", param_hint="--written")
     with bootstrap.open_session(workshop, doing="state adopt") as session:
         done = adoption.adopt(
             session,

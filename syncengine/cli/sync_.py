@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 
 from syncengine.cli._exit import SCHEMA_VERSION, as_document, code_of, gravest, told
 from syncengine.cli._options import config_meant, config_option, json_option, load, refuse_token, without_collections
-from syncengine.cli._render import answer, plan_lines, plan_sentence, say, summary_lines
+from syncengine.cli._render import answer, can_ask, plan_lines, plan_sentence, say, summary_lines
 from syncengine.config.finding import likely_source
 from syncengine.digests import DigestAhead
 from syncengine.errors import ConfigError, InterruptedRunError
@@ -148,7 +147,7 @@ class Screen:
             say(plan_sentence(view["planned"], len(view["variables"])))
         if self._yes or not changes or view["resumed"]:
             return True
-        if self._as_json or not sys.stdin.isatty():
+        if self._as_json or not can_ask():
             raise ConfigError(
                 "nobody is there to say yes",
                 why="stdin is no terminal, and the plan has changes",

@@ -1,7 +1,6 @@
 """`webhooks`: receive what SmartSender tells by itself, and look at what came."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import click
 
 from syncengine.cli._exit import SCHEMA_VERSION
 from syncengine.cli._options import config_option, json_option, load
-from syncengine.cli._render import ago, answer, plural, say
+from syncengine.cli._render import ago, answer, can_ask, plural, say
 
 
 @click.group("webhooks")
@@ -160,7 +159,7 @@ def undo(context: click.Context, config_here: str | None, since: str, *, yes: bo
     for list_id, addresses in found.items():
         say(f"List {list_id}: {len(addresses):,} {'person' if len(addresses) == 1 else 'people'}")
     say("Whoever of them did leave by themselves will be mailed again.")
-    if not yes and not (sys.stdin.isatty() and click.confirm("Take it that none of them left?", err=True)):
+    if not yes and not (can_ask() and click.confirm("Take it that none of them left?", err=True)):
         say("Nothing was changed. To do it:  add --yes")
         return 2
     answer(f"{receiving.undo(loaded, found, moment, looked):,} are no longer off.")

@@ -1,10 +1,13 @@
 """The last edge: what nobody expected is told to a person, whatever kind of error it was, and no address is in it."""
 
 import json
+import sys
 
 import pytest
 
 from syncengine.cli._exit import leave
+from syncengine.cli._render import can_ask, is_terminal
+from syncengine.errors import RefusedError
 
 
 class PanicException(BaseException):  # as pyo3 calls it
@@ -62,3 +65,18 @@ def test_what_nobody_expected_is_a_bug_of_ours_and_quotes_no_address(
 def test_what_is_no_error_is_let_through(error: BaseException) -> None:
     with pytest.raises(type(error)), leave(as_json=False):
         raise error
+
+
+def test_the_words_of_a_service_quote_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    ended_by(RefusedError("refused", why="HTTP 401: unknown for a@example.com"), as_json=True)
+
+    streams = capsys.readouterr()
+    assert "HTTP 401: unknown for <address>" in streams.err
+    assert "a@example.com" not in streams.err + streams.out
+
+
+def test_who_has_closed_the_streams_watches_nothing_and_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert (is_terminal(), can_ask()) == (False, False)
