@@ -13,13 +13,16 @@ from syncengine.normalise.mapping import Winner
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`key` wants the address `new`. `old` is the address the list has for it (a rename), None for a new contact."""
+    """`key` wants the address `new`. `old` is the address the list has for it (a rename), None for a new contact.
+    `active`: it would be subscribed there.
+    """
 
     key: str
     row: int
     ordinal: int
     new: str
     old: str | None = None
+    active: bool = True
 
     @property
     def op(self) -> Op:
@@ -28,10 +31,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who has an address now. `present`: the source still has its owner, in whatever state."""
+    """Who has an address now. `present`: the source still has its owner, in whatever state. `off`: nobody may be
+    subscribed there, since the owner is not.
+    """
 
     key: str
     present: bool
+    off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ class _Court:
             return Granted()
         if owner.key in self.movers:
             moved = self.decisions[owner.key]
-            return Granted() if isinstance(moved, Granted) else _taken(claim, owner)
+            return _unless_off(claim, owner, Granted()) if isinstance(moved, Granted) else _taken(claim, owner)
         return _taken(claim, owner) if owner.present else Granted(replaces=owner.key)
 
     def _goes_before(self, claim: Claim) -> str | None:
@@ -127,12 +133,21 @@ class _Court:
         if owner.key not in self.movers:
             return _taken(claim, owner)
         before = self.decisions[owner.key]
-        return replace(before, level=before.level + 1) if isinstance(before, Granted) else _taken(claim, owner)
+        if not isinstance(before, Granted):
+            return _taken(claim, owner)
+        return _unless_off(claim, owner, replace(before, level=before.level + 1))
 
     def _refuse_circle(self, circle: Sequence[str]) -> None:
         names = " -> ".join(f"id {key}" for key in circle)
         for key in circle:
             self.decisions[key] = Refused("rename-swap", f"addresses go round in a circle: {names} -> id {circle[0]}")
+
+
+def _unless_off(claim: Claim, owner: Owner, granted: Granted) -> Decision:
+    """The address becomes free; whoever was not subscribed there may be the one who reads its mail."""
+    if owner.off and claim.active:
+        return Refused("suppressed", f"id {owner.key}, which has this address until now, is not subscribed")
+    return granted
 
 
 def _taken(claim: Claim, owner: Owner) -> Refused:

@@ -39,6 +39,7 @@ from syncengine.frozen import FrozenPlan
 from syncengine.html_report import render
 from syncengine.late_requests import doubts_of, joined_doubts
 from syncengine.model import Op, Outcome
+from syncengine.normalise.addresses import address_keys
 from syncengine.ports import Changes, Journal
 from syncengine.prepare import NOTES_FILE, Prepared
 from syncengine.report import ERRORS_FILE, Report
@@ -134,6 +135,13 @@ def who_moved(prepared: Prepared, off: pl.Series) -> Iterator[tuple[str, str]]:
                 yield from moved(rows, off)
 
 
+def vacated(prepared: Prepared) -> list[str]:
+    """Addresses that people who are not subscribed have until the plan renames them."""
+    waves = [wave for wave in prepared.plan.waves if wave.op is Op.RENAME]
+    rows = [rows.filter(~pl.col(ACTIVE))[CONTACT] for wave in waves for rows in prepared.plan.slices(wave)]
+    return [address for contacts in rows for address in address_keys(contacts.str.strip_chars())]
+
+
 def gather_changes(prepared: Prepared, journal: Journal, now: datetime, off: pl.Series) -> Changes:
     """What the settled batches of a run change in the state, as far as recorded. Who is in `off` (addresses) was sent,
     or corrected, as unsubscribed, whatever the plan says.
@@ -210,16 +218,17 @@ def _not_sent_again(refused: list[pl.DataFrame], prepared: Prepared) -> pl.DataF
     told = pl.concat(refused).with_columns(rules.alias("rules"))
     again = [code for code in told["code"].unique() if sent_again(code) or code == SUPPRESSED]
     kept = told.filter(~pl.col("code").is_in(again))
-    return pl.concat([kept, _under_their_addresses(kept)]).drop(ADDRESS)
+    return pl.concat([kept, _under_their_addresses(kept, prepared.consent)]).drop(ADDRESS)
 
 
-def _under_their_addresses(refused: pl.DataFrame) -> pl.DataFrame:
-    """Contacts that are held whatever their rows say, once more by address where they have an id for a key: the list
-    has somebody there whose consent is not known, and nobody may be renamed to that address.
+def _under_their_addresses(refused: pl.DataFrame, consent: str) -> pl.DataFrame:
+    """Contacts that are held whatever their rows say, once more by address: the list has somebody there whose consent
+    is not known, and nobody may be renamed to that address, whatever the mode is by then, and whatever the key.
     """
     held = [code for code in refused["code"].unique() if holds_whatever_it_says(code)]
-    theirs = refused.filter(pl.col("code").is_in(held) & (pl.col(ADDRESS) != pl.col(KEY)))
-    return theirs.with_columns((pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)).alias(KEY))
+    theirs = refused.filter(pl.col("code").is_in(held))
+    place = pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)
+    return theirs.with_columns(place.alias(KEY), pl.lit(consent).alias("rules")).unique(KEY)
 
 
 @dataclass(slots=True)
@@ -242,4 +251,4 @@ class _Pile:
             self.kept = []
 
     def frames(self) -> list[pl.LazyFrame]:
-        return [*(pl.scan_parquet(file) for file in self.files), *(frame.lazy() for frame in self.kept)]
+        return [*(pl.scan_parquet(file, glob=False) for file in self.files), *(frame.lazy() for frame in self.kept)]

@@ -12,13 +12,13 @@ from typing import Any, Final
 import polars as pl
 
 from syncengine.durable import make_private_folder
-from syncengine.errors import ConfigError, GuardError
+from syncengine.errors import ConfigError, GuardError, StateError
 from syncengine.errors_file import write_errors
 from syncengine.first_rows import trial_of
 from syncengine.frames import told_columns
 from syncengine.frozen import FrozenPlan, PlanWriter, open_plan
 from syncengine.guards import Guards, check_held, check_missing, check_rows
-from syncengine.model import Consent, Mode, OnMissing
+from syncengine.model import Consent, Mode, OnMissing, Op
 from syncengine.normalise.mapping import Mapping
 from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
 from syncengine.planning.changes import is_forgotten
@@ -41,6 +41,7 @@ class JobTerms:
     consent: Consent
     on_missing: OnMissing
     guards: Guards
+    account: str = ""  #: URL of the service: the same list id in another account is another list
 
     @property
     def terms(self) -> str:
@@ -77,6 +78,11 @@ class Prepared:
     mapping_json: str
     resumed: bool = False
     done: frozenset[int] = frozenset()
+
+    @property
+    def consent(self) -> str:
+        """Of the job, when this was planned."""
+        return self.terms.rpartition("/")[2]
 
     @property
     def told_columns(self) -> tuple[str, ...]:
@@ -120,6 +126,7 @@ def take_up(job: JobTerms, journal: Journal, runs: Path) -> Prepared | None:
         return None
     plan = open_plan(runs / unfinished.run)
     plan.verify()
+    _refuse_other_account(plan, job, f"run {unfinished.run[:13]}")
     was = plan.facts.get("terms", job.terms)
     others = {
         f"it is for list {unfinished.list}, and the config names {job.list_id} now": unfinished.list != job.list_id,
@@ -135,6 +142,19 @@ def take_up(job: JobTerms, journal: Journal, runs: Path) -> Prepared | None:
             sent="nothing more was sent",
         )
     return finishing(unfinished.run, plan, journal)
+
+
+def _refuse_other_account(plan: FrozenPlan, job: JobTerms, what: str) -> None:
+    """Raises StateError for a plan whose contacts are in another account: there they would count as confirmed."""
+    planned_for = plan.facts.get("account", job.account)
+    if planned_for != job.account:
+        raise StateError(
+            f"{what} of {job.name} belongs to {planned_for}",
+            why=f"the config names {job.account}; the same id in another account is another list",
+            fix='give this account a state of its own: [state] path = ".syncengine-other"',
+            code="state-other-account",
+            sent="nothing more was sent",
+        )
 
 
 def finishing(run: str, plan: FrozenPlan, journal: Journal) -> Prepared:
@@ -197,6 +217,7 @@ def draw_up(
         "run": run,
         "job": job.name,
         "list": job.list_id,
+        "account": job.account,
         "created_at": now.isoformat(),
         "source_digest": digest,
         "rules": understood.digest,
@@ -247,7 +268,8 @@ def _compare(
 def _memory(job: JobTerms, understood: Understood, state: StateStore) -> Memory:
     """What is known of single contacts. Who was off when they were removed stays so where the list decides."""
     off = pl.concat([state.off(), state.departed()]) if job.consent is Consent.KEEP else state.off()
-    return Memory(state.refusals((understood.digest, job.terms)), off, state.forgotten(), state.doubtful())
+    refusals = state.refusals((understood.digest, job.terms, job.consent.value))
+    return Memory(refusals, off, state.forgotten(), state.doubtful())
 
 
 def _described(understood: Understood) -> dict[str, Any]:
@@ -271,6 +293,7 @@ def take_over(
     plan = open_plan(given)
     plan.verify()
     facts = plan.facts
+    _refuse_other_account(plan, job, f"the plan in {given}")
     if facts.get("stopped_by"):
         raise ConfigError(
             f"the plan in {given} was stopped by a guard ({facts['stopped_by']})",
@@ -315,7 +338,7 @@ def _adds_forgotten(plan: FrozenPlan, state: StateStore) -> bool:
     forgotten = state.forgotten()
     if not len(forgotten.tombstones):
         return False
-    waves = (wave for wave in plan.waves if not wave.known)
+    waves = (wave for wave in plan.waves if not wave.known or wave.op is Op.RENAME)
     return any(rows.select(is_forgotten(forgotten).any()).item() for wave in waves for rows in plan.slices(wave))
 
 

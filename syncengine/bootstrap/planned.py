@@ -39,7 +39,7 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
     """A frozen plan nothing of which is sent, in a folder of its own. Raises what `sync_job` raises before sending."""
     run = new_run_id()
     understood = session.understand(job)
-    terms = terms_of(job, session.workshop.overrides)
+    terms = terms_of(job, session.workshop.overrides, session.workshop.loaded.config.account.url)
     limit = session.workshop.overrides.limit
     if limit is not None:
         understood = replace(understood, source=FirstRows(understood.source, limit))

@@ -1,6 +1,7 @@
 """Jobs carried out, with their logs, until they are done or somebody says stop."""
 
 import contextlib
+import errno
 import functools
 import gc
 import importlib.util
@@ -95,10 +96,16 @@ def _trouble_with_the_disk(folder: Path, error: Exception) -> StateError:
     return StateError(
         f"{folder}: a file of the run can't be written or read",
         why=str(error),
-        fix="make room on the disk, and run the same command again: it goes on where this run stopped",
+        fix=f"{_remedy(error)}, and run the same command again: it goes on where this run stopped",
         code="state-write",
         sent="what was confirmed before this is recorded; what was in flight is sent again",
     )
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "allow more open files (ulimit -n 256)"
+    return "make room on the disk"
 
 
 @contextlib.asynccontextmanager
@@ -151,7 +158,7 @@ async def sync_job(
         screen.observe(event)
 
     parts = Parts(
-        terms_of(job, overrides),
+        terms_of(job, overrides, account.url),
         overrides.fail_on or job.guard.fail_on,
         lambda: session.understand(job),
         session.state(job),

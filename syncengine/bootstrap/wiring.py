@@ -32,7 +32,7 @@ def destination_of(workshop: Workshop, job: Job) -> SmartSenderV2:
     return SmartSenderV2(door, job.list_id)
 
 
-def terms_of(job: Job, overrides: Overrides) -> JobTerms:
+def terms_of(job: Job, overrides: Overrides, account: str) -> JobTerms:
     """A job's config as the engine takes it."""
     return JobTerms(
         job.name,
@@ -45,4 +45,5 @@ def terms_of(job: Job, overrides: Overrides) -> JobTerms:
             max_shrink=overrides.max_shrink or job.guard.max_shrink,
             max_held=overrides.max_held or job.guard.max_held,
         ),
+        account,
     )

@@ -97,7 +97,9 @@ def compare(
     work = _Comparer(found, snapshot, memory, intent, out, set(watch))
     if intent.mapping.key is not None:
         winner = intent.mapping.winner
-        work.claimants = Claimants(snapshot, found.seen, winner=winner, aside=claims_aside)
+        work.claimants = Claimants(
+            snapshot, found.seen, winner=winner, aside=claims_aside, lowers=intent.consent is Consent.KEEP
+        )
     for rows in had_ahead(aside.parts()):
         pulse()
         work.take(rows)
@@ -248,7 +250,8 @@ class _Comparer:
         forgotten = self.memory.forgotten
         if not len(forgotten.tombstones):
             return changes.clear()
-        return _held_as(changes, "forgotten", ~pl.col(KNOWN) & is_forgotten(forgotten))
+        comes = ~pl.col(KNOWN) | (pl.col(OP) == Op.RENAME.value)  # or somebody else is given the address
+        return _held_as(changes, "forgotten", comes & is_forgotten(forgotten))
 
     def suppressed(self, changes: pl.DataFrame) -> pl.DataFrame:
         if not len(self.memory.off):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from syncengine.claims import Claim, Decision, Granted, Owner, settle_claims
-from syncengine.frames import ADDRESS, CODE, CONTACT, KEY, LEVEL, OP, ORDINAL, REASON, REPLACES, ROW
+from syncengine.frames import ACTIVE, ADDRESS, CODE, CONTACT, KEY, LEVEL, OP, ORDINAL, REASON, REPLACES, ROW
 from syncengine.model import Op
 from syncengine.normalise.addresses import address_key
 from syncengine.normalise.mapping import Winner
@@ -36,14 +36,17 @@ class Claimants:
     """`add` rows that want an address they do not have, then take what `judged` gives.
 
     Those are new contacts, renames, and contacts that take over from one that left. `seen` is the survey's, and is
-    added to: a contact that is taken over has not left.
+    added to: a contact that is taken over has not left. `lowers`: the list decides who is off (`consent = "keep"`).
     """
 
-    def __init__(self, snapshot: Snapshot, seen: npt.NDArray[np.bool_], *, winner: Winner, aside: Spill) -> None:
+    def __init__(
+        self, snapshot: Snapshot, seen: npt.NDArray[np.bool_], *, winner: Winner, aside: Spill, lowers: bool
+    ) -> None:
         self._snapshot = snapshot
         self._seen = seen
         self._winner = winner
         self._aside = aside
+        self._lowers = lowers
         self._claims: list[pl.DataFrame] = []
 
     def add(self, rows: pl.DataFrame) -> None:
@@ -71,14 +74,14 @@ class Claimants:
         """Renames may wait for each other across all rows, so that every one of them is heard."""
         heard = [
             part.filter(pl.col(ORDINAL).is_in(contested.implode()) | (pl.col(OP) == Op.RENAME.value)).select(
-                KEY, ROW, ORDINAL, OP, ADDRESS, CONTACT
+                KEY, ROW, ORDINAL, OP, ADDRESS, CONTACT, ACTIVE
             )
             for part in self._aside.parts(keep=True)
         ]
         claims = [
-            Claim(key, row, ordinal, address, address_key(contact) if op == Op.RENAME.value else None)
+            Claim(key, row, ordinal, address, address_key(contact) if op == Op.RENAME.value else None, active)
             for part in heard
-            for key, row, ordinal, op, address, contact in part.iter_rows()
+            for key, row, ordinal, op, address, contact, active in part.iter_rows()
         ]
         return settle_claims(claims, self._owners(claims), self._winner)
 
@@ -89,8 +92,8 @@ class Claimants:
         owners = self._snapshot.rows_at(np.unique(positions[positions != UNKNOWN]))
         here = self._snapshot.owners_at(owners.select(hash_of(pl.col(ADDRESS))).to_series().to_numpy())
         return {
-            address: Owner(key, bool(self._seen[position]))
-            for address, key, position in zip(owners[ADDRESS], owners[KEY], here, strict=True)
+            address: Owner(key, bool(self._seen[position]), off=self._lowers and not active)
+            for address, key, active, position in zip(owners[ADDRESS], owners[KEY], owners[ACTIVE], here, strict=True)
         }
 
     def _keep_replaced(self, keys: pl.Series) -> None:

@@ -257,12 +257,15 @@ class StateStore:
         )
 
     def drop_refusals(self, *, run: str | None = None, code: str | None = None) -> int:
-        """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many contacts."""
+        """Forget what was refused (in `run`, with `code`), so that it is sent once more; gives how many contacts.
+
+        That somebody is at an address whose consent is not known is forgotten only where the code says so.
+        """
         with transaction(self._db) as db:
             dropped = db.execute(
                 "DELETE FROM refusals WHERE list = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR code = ?3) "
-                "RETURNING key",
-                (self._list, run, code),
+                "AND (?3 IS NOT NULL OR substr(key, 1, length(?4)) <> ?4) RETURNING key",
+                (self._list, run, code, ADDRESS_IN_DOUBT),
             ).fetchall()
             db.execute("UPDATE sources SET clean = 0 WHERE list = ?", (self._list,))
         return sum(not row[0].startswith(ADDRESS_IN_DOUBT) for row in dropped)

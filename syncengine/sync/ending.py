@@ -13,6 +13,7 @@ from syncengine.conclude import (
     is_anybody_gone,
     off_when_removed,
     remembered,
+    vacated,
     who_moved,
     withheld_of,
     write_errors_of,
@@ -74,6 +75,8 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
     if parts.listening is not None:
         parts.listening.book.follow(list(who_moved(prepared, parts.state.off())))
     changes = gather_changes(prepared, parts.journal, now, parts.state.off())  # off: under their new addresses, too
+    if parts.job.consent is Consent.KEEP:
+        parts.state.remember_departed(vacated(prepared), now)
     if changes.removed and parts.job.consent is Consent.KEEP:
         departed = off_when_removed(changes, parts.state.snapshot())
         parts.state.remember_departed(departed[ADDRESS].to_list(), now)
@@ -102,7 +105,9 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         facts=report.to_json(),
         now=now,
     )
-    if status == "finished":
+    if (
+        status == "finished" and not prepared.resumed
+    ):  # nobody synced the notes: after a power cut they may be half there
         with contextlib.suppress(OSError):  # the run is over, and this memory may be lost at any time
             parts.state.keep_rows(parts.job.name, prepared.plan.folder / NOTES_FILE, report.rows)
     clear_scratch(prepared)

@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pytest
+
+from syncengine.sandbox.account import Act
+from syncengine.sandbox.contacts import Contact
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -117,3 +121,83 @@ def test_jobs_that_share_a_list_share_what_is_known_of_it(project: "Project") ->
     assert (first["confirmed"]["add"], staff["confirmed"]["add"], staff["same"]) == (250, 1, 1)
     assert [run["requests"] for run in again] == [0, 0]
     assert len(project.contacts.contacts) == 251
+
+
+def joined_by(project: "Project", source: str) -> None:
+    """Another job for the same list, from another file."""
+    config = project.folder / "syncengine.toml"
+    text = config.read_text()
+    config.write_text(text + text[text.index("[[job]]") :].replace('"newsletter"', '"staff"').replace("c.csv", source))
+
+
+@pytest.mark.parametrize("road", ["state adopt", "another job"])
+def test_what_is_learned_of_the_list_while_a_run_waits_counts_for_the_rest_of_it(project: "Project", road: str) -> None:
+    project.write_config(job='consent = "keep"')
+    joined_by(project, "staff.csv")
+    project.run("sync", "newsletter", "--yes")
+    project.write_source(*project.people(250, **{f"n{number}": "Rome" for number in range(250)}))
+    stopped = project.run("sync", "newsletter", "--yes", "--json", "--max-requests", "1", "--concurrency", "1").report
+    if road == "state adopt":
+        (project.folder / "export.csv").write_text("email,active\nuser240@example.com,false\n")
+        assert project.run("state", "adopt", "export.csv", "--job", "newsletter").code == 0
+        project.sandbox.act(project.contacts.id, _found(project, "user240@example.com").id, Act.UNSUBSCRIBE)
+    else:
+        project.write_source("user240@example.com,Name 240,no,Rome", name="staff.csv")
+        assert project.run("sync", "staff", "--yes").code == 0
+
+    answer = project.run("sync", "newsletter", "--yes", "--json")
+
+    assert (answer.code, answer.report["pending"], answer.report["run"] != stopped["run"]) == (0, 0, True)
+    assert not _found(project, "user240@example.com").active
+    assert project.contacts.resubscribed == {}
+    assert {contact.variables["city"] for contact in project.contacts.contacts.values()} == {"Rome"}
+
+
+def _found(project: "Project", email: str) -> Contact:
+    contact = project.contacts.find(email)
+    assert contact is not None
+    return contact
+
+
+def test_a_plan_for_one_account_is_not_carried_out_in_another(project: "Project") -> None:
+    """Not even before anything of the list is known: what was confirmed there would count as confirmed here."""
+    project.run("plan", "--out", "kept")
+    project.run("sync", "--yes", "--max-requests", "2", "--concurrency", "1")
+    requests = sent(project)
+    rewrite(project, f'url = "{project.url}"', f'url = "{project.url.replace("127.0.0.1", "localhost")}"')
+
+    for words in ((), ("--plan", "kept")):
+        answer = project.run("sync", "--yes", "--json", *words)
+        assert (answer.code, answer.json["runs"][0]["error"]["code"]) == (8, "state-other-account")
+    assert sent(project) == requests
+
+
+def test_an_erased_person_is_not_brought_back_by_a_rename(project: "Project") -> None:
+    project.write_config(job='key = "Id"\nconsent = "source"')
+    header = "Id,Email,Full name,Subscribed,City"
+    people = [f"{number},user{number}@example.com,Name,yes,Rome" for number in range(5)]
+    project.write_source(*people, header=header)
+    project.run("sync", "--yes")
+    project.run("state", "forget", "user4@example.com", "--yes")
+    project.sandbox.act(project.contacts.id, _found(project, "user4@example.com").id, Act.REMOVE)
+    project.write_source("1,user4@example.com,Name,yes,Rome", *people[:1], *people[2:4], header=header)
+
+    answer = project.run("sync", "--yes", "--json")
+
+    assert answer.report["held_by_code"] == {"forgotten": 1}
+    assert project.contacts.find("user4@example.com") is None
+
+
+def test_a_kept_plan_does_not_bring_an_erased_person_back_by_a_rename(project: "Project") -> None:
+    project.write_config(job='key = "Id"\nconsent = "source"')
+    header = "Id,Email,Full name,Subscribed,City"
+    people = [f"{number},user{number}@example.com,Name,yes,Rome" for number in range(5)]
+    project.write_source(*people, header=header)
+    project.run("sync", "--yes")
+    project.write_source("1,stranger@example.com,Name,yes,Rome", *people[:1], *people[2:], header=header)
+    project.run("plan", "--out", "kept")
+    project.run("state", "forget", "stranger@example.com", "--yes")
+
+    answer = project.run("sync", "--plan", "kept", "--yes")
+
+    assert (answer.code, "somebody in it was erased since" in answer.err) == (2, True)

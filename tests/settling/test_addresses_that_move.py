@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncengine.model import Consent, Op
+from syncengine.model import Consent, Mode, Op
 from syncengine.sandbox.account import Act
 from syncengine.sandbox.behaviour import Behaviour, RenameCollision, RenameOrder
 from syncengine.sandbox.faults import Drop, Fault, When
@@ -87,19 +87,51 @@ def test_under_keep_a_stranger_at_the_new_address_is_not_subscribed(make: "Make"
 
 
 @pytest.mark.parametrize("collision", RenameCollision)
-def test_under_keep_nobody_is_renamed_to_where_an_add_found_somebody(make: "Make", collision: RenameCollision) -> None:
+@pytest.mark.parametrize("between", ["nothing", "another mode", "retry", "another key"])
+def test_under_keep_nobody_is_renamed_to_where_an_add_found_somebody(
+    make: "Make", collision: RenameCollision, between: str
+) -> None:
     """The new contact left the source and another one took its address: a service that merges would subscribe them."""
-    world = make(key="id", consent=Consent.KEEP, behaviour=Behaviour(rename_collision=collision))
+    behaviour = Behaviour(rename_collision=collision)
+    world = make(key=None if between == "another key" else "id", consent=Consent.KEEP, behaviour=behaviour)
     world.seed({"email": "new@example.com", "name": "stranger", "active": False})
     assert world.sync(crm(x="a", y="new")).report.unresolved == 1
     seen = world.state.seen("trial")
     assert seen is not None
     assert seen.clean  # the same file again has nothing to send
+    match between:
+        case "another mode":
+            world.mode = Mode.MIRROR
+        case "retry":
+            world.state.drop_refusals()
+        case "another key":
+            world.key = "id"
+            world.sync(crm(x="a"))
 
     report = world.sync(crm(x="new", z="c")).report
 
     assert (report.held_by_code, report.confirmed[Op.ADD]) == ({"consent-unknown": 1}, 1)
     assert (on_list(world), world.contacts.resubscribed) == ({"a": "x", "new": "stranger", "c": "z"}, {})
+
+
+@pytest.mark.parametrize("consent", Consent)
+@pytest.mark.parametrize("later", [False, True])
+def test_an_address_somebody_off_has_left_is_nobody_else_s_to_be_subscribed_at(
+    make: "Make", consent: Consent, *, later: bool
+) -> None:
+    """Under keep; by a new contact or by a rename, in the run that frees the address or in one after it."""
+    world = make(key="id", consent=consent)
+    world.sync([*crm(y="d"), {**crm(x="a")[0], "active": "no"}, {**crm(u="e")[0], "active": "no"}])
+    if later:
+        world.sync(crm(x="b", y="d", u="f"))
+
+    report = world.sync(crm(x="b", u="f", new="a", y="e")).report
+
+    taken = {one.email[0] for one in world.contacts.contacts.values() if one.active} & {"a", "e"}
+    assert taken == (set() if consent is Consent.KEEP else {"a", "e"})
+    assert (world.contacts.resubscribed == {}) is (consent is Consent.KEEP)
+    if consent is Consent.KEEP:
+        assert report.held_by_code["suppressed"] >= 1
 
 
 def test_a_rename_is_made_once_whoever_was_at_the_new_address_has_gone_and_retry_says_so(make: "Make") -> None:

@@ -38,6 +38,17 @@ def test_a_new_contact_may_have_an_address_that_is_being_left() -> None:
     assert decided == {"x": Granted(), "n": Granted()}
 
 
+def test_nobody_is_subscribed_at_an_address_whose_owner_is_off() -> None:
+    have = {"a": Owner("x", present=True, off=True)}
+    claims = [rename("x", "a", "b"), add("n", "a")]
+    told = Refused("suppressed", "id x, which has this address until now, is not subscribed")
+
+    assert settle_claims(claims, have, Winner.LAST) == {"x": Granted(), "n": told}
+    assert settle_claims([claims[0], rename("n", "c", "a")], have, Winner.LAST)["n"] == told
+    unsubscribed = Claim("n", 2, 2, "a", active=False)
+    assert settle_claims([claims[0], unsubscribed], have, Winner.LAST)["n"] == Granted()
+
+
 def test_a_swap_is_held_naming_both() -> None:
     decided = settle_claims([rename("x", "a", "b"), rename("y", "b", "a")], owners(a="x", b="y"), Winner.LAST)
 
