@@ -17,10 +17,12 @@ from syncengine.frames import (
     CODE,
     FIELDS,
     FINGERPRINT,
+    IN_DOUBT,
     KEY,
     KEY_HASH,
     KNOWN,
     KNOWN_FINGERPRINT,
+    NAME,
     NOT_BEFORE,
     OP,
     REASON,
@@ -120,17 +122,23 @@ def depart(gone: pl.DataFrame, op: Op, memory: Memory, out: PlanSink) -> int:
 
 def _waiting(changes: pl.DataFrame, doubtful: pl.DataFrame) -> pl.DataFrame:
     """Contacts with another content than the one that may still arrive late are sent after that; so is whoever gets an
-    address that a late request names.
+    address that a late request names. Of one row too the content is another where it clears what the list may hold
+    since a request about the contact was not answered.
     """
     if doubtful.is_empty():
         return changes
     doubts = doubtful.select(pl.col(KEY).alias("named"), pl.col(FINGERPRINT).alias("older"), "until")
-    late = pl.when(pl.col("older") != pl.col(FINGERPRINT)).then("until")
+    late = pl.when((pl.col("older") != pl.col(FINGERPRINT)) | _CLEARS_IN_DOUBT).then("until")
     for name in (pl.col(KEY), pl.lit(ADDRESS_IN_DOUBT) + pl.col(ADDRESS)):
         told = changes.with_columns(name.alias("named")).join(doubts, on="named", how="left", maintain_order="left")
         latest = pl.max_horizontal(late, NOT_BEFORE)
         changes = told.with_columns(latest.alias(NOT_BEFORE)).drop("named", "older", "until")
     return changes
+
+
+_CLEARS_IN_DOUBT = (pl.col(KNOWN_FINGERPRINT) == IN_DOUBT) & (
+    (pl.col(NAME) == "") | pl.col(VARIABLES).str.contains('"value":""', literal=True)
+)
 
 
 class _Comparer:

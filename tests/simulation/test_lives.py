@@ -19,6 +19,12 @@ ONCE_BROKEN = {
     663: "a token that stayed revoked made a run look endless",
     1306: "a rename that was done and blamed by mistake cleared the one that had failed",
     850: "a contact whose rename failed was taken for somebody who had left, behind a limit of the rate",
+    6454: "a second answer about renames was counted as if it were the first",
+    8662: "renames refused for good were sent night after night",
+    8923: "a run that sends nothing was killed between two commits, and taken up as unfinished",
+    26192: "somebody was renamed to where an add had found a person whose consent is not known",
+    64719: "the same, where a service merges the two",
+    66367: "a request of one row was not the same as the one on its way: it cleared what the list might hold",
 }
 
 
