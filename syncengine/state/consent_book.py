@@ -154,7 +154,7 @@ class ConsentBook:
     def _move(self, db: sqlite3.Connection, column: str, inbox: str, through: int) -> None:
         db.execute("INSERT INTO inboxes VALUES (?,?,0,0) ON CONFLICT DO NOTHING", (self._list, inbox))
         db.execute(
-            f"UPDATE inboxes SET {column} = max({column}, ?) WHERE list = ? AND inbox = ?",  # noqa: S608
+            f"UPDATE inboxes SET {column} = ? WHERE list = ? AND inbox = ?",  # noqa: S608
             (through, self._list, inbox),
         )
 

@@ -125,11 +125,14 @@ class Inbox:
         return bool(copies == 1)
 
     def departures(self, list_id: str, *, after: int, since: float = 0.0) -> list[Kept]:
-        """Events that take consent away on this list, behind `after` (an id) and `since` (Unix seconds), in order."""
+        """Events that take consent away on this list, behind `after` (an id) and `since` (Unix seconds), in order.
+
+        All, where this inbox has not come as far as `after`: an older copy was put back, and gives its ids again.
+        """
         rows = self._db.execute(
             "SELECT id, event, address, happened_at, received_at, origin FROM events "  # noqa: S608  # our own names
             f"WHERE id > ? AND received_at > ? AND list IN (?, '') AND {_LOWERS} ORDER BY id",
-            (after, since, list_id),
+            (after if after <= self.last_id else 0, since, list_id),
         )
         return [Kept(*row) for row in rows]
 

@@ -284,6 +284,27 @@ def test_another_inbox_is_taken_up_from_its_beginning(synced: "Project", inbox: 
     assert synced.run("plan", "--json").report["left"] == {"unsubscribed": 1}
 
 
+def test_an_older_copy_of_the_inbox_that_was_put_back_hides_nobody(synced: "Project", inbox: Inbox) -> None:
+    """The ids of its next events were given before, to others."""
+    inbox.take("unsubscribed", "user1@example.com")
+    copies = {file: file.read_bytes() for file in inbox.folder.glob("inbox.sqlite*")}
+    inbox.take("unsubscribed", "user2@example.com", "user3@example.com")
+    synced.run("sync", "--yes")
+    for file in inbox.folder.glob("inbox.sqlite*"):
+        file.unlink()
+    for file, content in copies.items():
+        file.write_bytes(content)
+    inbox.take("unsubscribed", "user4@example.com")
+    synced.run("sync", "--yes")
+    inbox.take("unsubscribed", "user5@example.com")
+
+    synced.write_source(*synced.people(250, **{f"n{number}": "Rome" for number in range(10)}))
+    synced.run("sync", "--yes", "--json")
+
+    gone = [contact.email for contact in synced.contacts.contacts.values() if not contact.active]
+    assert gone == [f"user{number}@example.com" for number in range(1, 6)]
+
+
 def test_status_tells_what_no_plan_has_taken_up(synced: "Project", inbox: Inbox) -> None:
     inbox.take("unsubscribed", "user3@example.com")
     inbox.take("hard", "user4@example.com")
