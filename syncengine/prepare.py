@@ -79,6 +79,10 @@ class Prepared:
     resumed: bool = False
     done: frozenset[int] = frozenset()
 
+    def is_stale(self, account: str, generation: int) -> bool:
+        """Whether it was made for another account, or from less than is known of the list now."""
+        return self.generation != generation or self.plan.facts.get("account", account) != account
+
     @property
     def consent(self) -> str:
         """Of the job, when this was planned."""
@@ -126,7 +130,8 @@ def take_up(job: JobTerms, journal: Journal, runs: Path) -> Prepared | None:
         return None
     plan = open_plan(runs / unfinished.run)
     plan.verify()
-    _refuse_other_account(plan, job, f"run {unfinished.run[:13]}")
+    if journal.settled_batches(unfinished.run):  # else it may be that the address was wrong, and has been put right
+        _refuse_other_account(plan, job, f"run {unfinished.run[:13]}")
     was = plan.facts.get("terms", job.terms)
     others = {
         f"it is for list {unfinished.list}, and the config names {job.list_id} now": unfinished.list != job.list_id,

@@ -77,8 +77,8 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
     unfinished = take_up(parts.job, parts.journal, parts.runs)
     if unfinished is not None and given is not None:
         raise _unfinished_first(unfinished, parts.job.name)
-    if unfinished is not None and unfinished.generation != parts.state.current().generation:
-        discard(parts)  # the list is known better since (another job, `state adopt`): what is left is planned anew
+    if unfinished is not None and unfinished.is_stale(parts.job.account, parts.state.current().generation):
+        discard(parts)  # as where another job of the list ran since, or `state adopt`: what is left is planned anew
         unfinished = None
     if unfinished is not None:
         if parts.listening is not None:
