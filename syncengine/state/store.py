@@ -283,7 +283,8 @@ class StateStore:
                 lifted,
             )
             db.executemany("DELETE FROM departed WHERE list = ? AND address = ? AND at <= ?", lifted)
-            forget_kept_off(db, self._list, [address for _, address, _ in lifted])
+            off = {*self.off(), *self.departed()}
+            forget_kept_off(db, self._list, [address for _, address, _ in lifted if address not in off])
 
     def _remember_source(self, db: sqlite3.Connection, job: str, saw: SourceSeen, generation: int, run: str) -> None:
         db.execute(

@@ -31,12 +31,14 @@ from syncengine.frames import (
 )
 from syncengine.journal import Journal
 from syncengine.keyed import tombstone
+from syncengine.leaving import REMOVED
 from syncengine.ledger import open_ledger, read_ledger, transaction
 from syncengine.model import Variable, VariableType
 from syncengine.normalise.rows import key_hashes
 from syncengine.ports import Changes, ListState, SourceSeen
 from syncengine.state import StateStore
 from syncengine.state.snapshots import merge
+from syncengine.suppression import Learned
 
 NOW = datetime(2026, 5, 1, 3, 0, tzinfo=UTC)
 NOBODY = pl.LazyFrame(schema=SNAPSHOT_SCHEMA)
@@ -380,6 +382,21 @@ def test_two_lists_share_a_state_and_nothing_in_it(store: StateStore, ledger: sq
 def test_a_list_whose_id_can_not_name_a_folder_is_refused(ledger: sqlite3.Connection, folder: Path, name: str) -> None:
     with pytest.raises(StateError):
         StateStore(ledger, folder, name, ACCOUNT)
+
+
+def test_whoever_is_off_no_more_may_come_back_under_their_id(store: StateStore, ledger: sqlite3.Connection) -> None:
+    """They had left the list for good; whose word is older than the export that has them is lifted, and no other."""
+    gone = contacts({"1": 5, "2": 6}).with_columns(pl.Series(ADDRESS, ["a@example.com", "b@example.com"]))
+    nobody = gone.clear()
+    store.learn(Learned(nobody, gone.select(KEY, KEY_HASH, ADDRESS)), NOW)
+    for address, month in (("a@example.com", 1), ("b@example.com", 3)):
+        told = (LIST, address, REMOVED, "webhook", datetime(2026, month, 1, tzinfo=UTC).isoformat())
+        ledger.execute("INSERT INTO suppressions (list, address, kind, origin, at) VALUES (?,?,?,?,?)", told)
+    assert sorted(store.refusals(RULES)[KEY]) == ["1", "2"]
+
+    store.lift_suppressions(["a@example.com", "b@example.com"], before=datetime(2026, 2, 1, tzinfo=UTC))
+
+    assert list(store.refusals(RULES)[KEY]) == ["2"]
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------
