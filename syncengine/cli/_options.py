@@ -3,9 +3,10 @@
 import contextlib
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -43,14 +44,21 @@ def load(context: click.Context, config_here: str | None) -> "Loaded":
     return load_config(config_meant(context, config_here))
 
 
+_OFTEN: Final = 0.0002  #: seconds; at Python's 0.005 a sync of a file of 1.2 GB that did not change takes 8 % more
+
+
 @contextlib.contextmanager
-def without_collections() -> Iterator[None]:
-    """For a block that loads modules: they leave no garbage, and to look for it takes a tenth of the time."""
-    was_enabled = gc.isenabled()
+def loading_modules() -> Iterator[None]:
+    """For a block that does. They leave no garbage, and to look for it takes a tenth of the time; and the thread that
+    hashes the source meanwhile is let in sooner: it needs the interpreter twice a megabyte, for no time.
+    """
+    was_enabled, interval = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
+    sys.setswitchinterval(_OFTEN)
     try:
         yield
     finally:
+        sys.setswitchinterval(interval)
         if was_enabled:
             gc.enable()
 

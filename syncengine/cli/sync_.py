@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from syncengine.cli._exit import SCHEMA_VERSION, as_document, code_of, gravest, told
-from syncengine.cli._options import config_meant, config_option, json_option, load, refuse_token, without_collections
+from syncengine.cli._options import config_meant, config_option, json_option, load, loading_modules, refuse_token
 from syncengine.cli._render import answer, can_ask, plan_lines, plan_sentence, say, summary_lines
 from syncengine.config.finding import likely_source
 from syncengine.digests import DigestAhead
@@ -55,7 +55,7 @@ def command(context: click.Context, /, jobs: tuple[str, ...], config_here: str |
     syncengine sync --yes --json           # all jobs, as cron would
     """
     ahead = _digest_ahead(config_meant(context, config_here), jobs)
-    with without_collections():
+    with loading_modules():
         loaded = load(context, config_here)
         from syncengine import bootstrap  # noqa: PLC0415  # not for --help
         from syncengine.bootstrap.syncing import sync_jobs  # noqa: PLC0415
