@@ -35,6 +35,7 @@ __all__ = [
     "StateError",
     "SyncEngineError",
     "UnavailableError",
+    "other_account",
 ]
 
 
@@ -172,3 +173,14 @@ class InterruptedRunError(SyncEngineError):
 
 class InternalError(SyncEngineError):
     """An invariant of ours broke."""
+
+
+def other_account(what: str, owner: str, named: str, *, sent: str = "nothing was sent") -> StateError:
+    """The error about something that belongs to the account `owner`, where the config names another one."""
+    return StateError(
+        f"{what} belongs to {owner}",
+        why=f"the config names {named}; the same id in another account is another list",
+        fix='give this account a state of its own: [state] path = ".syncengine-other"',
+        code="state-other-account",
+        sent=sent,
+    )

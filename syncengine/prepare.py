@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from syncengine.durable import make_private_folder
-from syncengine.errors import ConfigError, GuardError, StateError
+from syncengine.errors import ConfigError, GuardError, other_account
 from syncengine.errors_file import write_errors
 from syncengine.first_rows import trial_of
 from syncengine.frames import told_columns
@@ -153,13 +153,7 @@ def _refuse_other_account(plan: FrozenPlan, job: JobTerms, what: str) -> None:
     """Raises StateError for a plan whose contacts are in another account: there they would count as confirmed."""
     planned_for = plan.facts.get("account", job.account)
     if planned_for != job.account:
-        raise StateError(
-            f"{what} of {job.name} belongs to {planned_for}",
-            why=f"the config names {job.account}; the same id in another account is another list",
-            fix='give this account a state of its own: [state] path = ".syncengine-other"',
-            code="state-other-account",
-            sent="nothing more was sent",
-        )
+        raise other_account(f"{what} of {job.name}", planned_for, job.account, sent="nothing more was sent")
 
 
 def finishing(run: str, plan: FrozenPlan, journal: Journal) -> Prepared:

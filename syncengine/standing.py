@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from syncengine.errors import StateError
+from syncengine.errors import StateError, other_account
 from syncengine.ledger import transaction
 from syncengine.model import FINGERPRINT_SCHEME, SourceSeen
 from syncengine.report import ERRORS_FILE, MANIFEST
@@ -32,12 +32,7 @@ def own_row_in_force(db: sqlite3.Connection, list_id: str, account: str) -> sqli
     if row is None:
         return None
     if row["account"] != account:
-        raise StateError(
-            f"the state of list {list_id} belongs to {row['account']}",
-            why=f"the config names {account}; the same id in another account is another list",
-            fix='give this account a state of its own: [state] path = ".syncengine-other"',
-            code="state-other-account",
-        )
+        raise other_account(f"the state of list {list_id}", row["account"], account)
     if row["scheme"] != FINGERPRINT_SCHEME:
         raise StateError(
             f"the state of list {list_id} uses fingerprints of scheme {row['scheme']}",

@@ -132,7 +132,13 @@ def adopt(
             "refused": [{"row": row, "code": code, "reason": reason} for row, code, reason in done.refused],
         }
         answer(json.dumps(document))
-        return 0
+    else:
+        _tell_adopted(done, job)
+    return 0
+
+
+def _tell_adopted(done: Any, job: "Job") -> None:
+    """What an adoption brought in, for people. `done`: an `adoption.Adopted`."""
     answer(f"{done.contacts:,} contacts of list {job.list_id} are known now, {done.active:,} of them subscribed.")
     if done.newer:
         say(f"  {done.newer:,} were confirmed after the file was written and stay as they are known")
@@ -146,7 +152,6 @@ def adopt(
     if len(done.refused) > 20:
         say(f"  and {len(done.refused) - 20:,} more rows")
     say(f"Next:  syncengine plan {job.name}")
-    return 0
 
 
 @command.command("export")

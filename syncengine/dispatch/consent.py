@@ -6,10 +6,11 @@ is not, or was removed, is not sent at all: that would put somebody on the list 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
 
+from syncengine.dispatch.preparing import Form
 from syncengine.frames import ACTIVE, ADDRESS, BATCH, CONTACT, EMAIL, KEY, NAME, ROW, VARIABLES
 from syncengine.leaving import REMOVED
 from syncengine.model import Call, Op, Outcome, Verdict
@@ -23,12 +24,6 @@ CORRECTIONS_BATCH: Final = -1  #: a number no batch of a plan has
 
 #: the address a contact had, in normal form: the list has it as it was spelled
 _BEFORE: Final = pl.col(CONTACT).str.strip_chars().map_batches(address_keys, return_dtype=pl.String)
-
-
-class Form(Protocol):
-    """How a destination writes contacts."""
-
-    def prepare(self, contacts: pl.DataFrame, call: Call) -> pl.Series: ...
 
 
 def who_left(off: Mapping[str, str]) -> pl.Expr:

@@ -17,7 +17,8 @@ import anyio
 import polars as pl
 from anyio.abc import TaskGroup
 
-from syncengine.dispatch.consent import CORRECTIONS_BATCH, Form, correcting_batch, corrections_for, lowered, withheld
+from syncengine.dispatch.consent import CORRECTIONS_BATCH, correcting_batch, corrections_for, lowered, withheld
+from syncengine.dispatch.preparing import Form
 from syncengine.events import Corrected, Observe, PeopleLeft
 from syncengine.frames import BATCH
 from syncengine.leaving import joined
