@@ -80,7 +80,7 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
     if changes.removed and parts.job.consent is Consent.KEEP:
         departed = off_when_removed(changes, parts.state.snapshot())
         parts.state.remember_departed(departed[ADDRESS].to_list(), now)
-        changes = replace(changes, refused=pl.concat([changes.refused, kept_off(departed, prepared.terms)]))
+        changes = replace(changes, refused=pl.concat([changes.refused, kept_off(departed, prepared.consent)]))
     not_sent = report.held + report.rejected + report.unresolved
     saw = SourceSeen(
         digest=prepared.source_digest,
@@ -105,9 +105,8 @@ def _commit(parts: Parts, prepared: Prepared, report: Report, *, status: str) ->
         facts=report.to_json(),
         now=now,
     )
-    if (
-        status == "finished" and not prepared.resumed
-    ):  # nobody synced the notes: after a power cut they may be half there
+    # Nobody synced the notes of an earlier process: after a power cut they may be half there.
+    if status == "finished" and not prepared.resumed:
         with contextlib.suppress(OSError):  # the run is over, and this memory may be lost at any time
             parts.state.keep_rows(parts.job.name, prepared.plan.folder / NOTES_FILE, report.rows)
     clear_scratch(prepared)

@@ -41,6 +41,8 @@ def test_whom_a_mirror_removed_while_they_were_off_stays_off_under_their_id(make
     world.sync(rows)
     assert world.sync(rows[1:]).report.confirmed[Op.REMOVE] == 1
 
+    world.mode = Mode.UPSERT  # whatever the job does meanwhile
+
     report = world.sync([record("1", "elsewhere"), rows[1]]).report
 
     kept = consent is Consent.KEEP
