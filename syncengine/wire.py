@@ -14,7 +14,6 @@ import polars as pl
 
 from syncengine.frames import VARIABLE_LIST
 
-# Looked for one by one: 0.6 of the price of a regular expression (measured: 15 and 26 ns a cell).
 _TO_ESCAPE: Final = ['"', "\\", *map(chr, range(0x20))]
 
 
@@ -34,13 +33,20 @@ def _quoted(cells: pl.Series) -> pl.Series:
 
 
 def _escaped(cells: pl.Series) -> pl.Series:
-    # Most columns hold nothing to escape, and of the others few cells do: only those are encoded.
-    awkward = cells.str.contains_any(_TO_ESCAPE).arg_true()
-    if awkward.is_empty():
+    """Most columns hold nothing to escape, and of the others few cells do: only those are encoded."""
+    if _is_plain(joined(cells)):
         return cells
+    awkward = cells.str.contains_any(_TO_ESCAPE).arg_true()
     texts = cells.gather(awkward).alias("v").to_frame()
     encoded = texts.select(pl.struct("v").struct.json_encode().str.slice(6).str.head(-2)).to_series()  # {"v":"…"}
     return cells.clone().scatter(awkward, encoded)
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether nothing in it is escaped in JSON. All cells of a column at once: a quarter of the price of looking into
+    each, and of many chunks a tenth, since what is looked for is told to polars anew for each of them.
+    """
+    return not text or (b'"' not in text and b"\\" not in text and np.frombuffer(text, np.uint8).min() >= 0x20)
 
 
 def joined(contacts: pl.Series) -> bytes:

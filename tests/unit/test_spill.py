@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.frames import KEY_HASH
-from syncengine.spill import MARKS, MEMORY, MOST, PARTITION, Spill, marks, partitions_for
+from syncengine.spill import LARGE, MARKS, MEMORY, MOST, PARTITION, Spill, marks, partitions_for
 
 TOP = 1 << 64
 
@@ -32,6 +32,7 @@ def rows(*hashes: int, start: int = 0) -> pl.DataFrame:
         (3 * PARTITION, 4),
         (5 * PARTITION, 8),
         (256 * PARTITION, 256),
+        (257 * PARTITION, 512),
         (10**15, MOST),
     ],
 )
@@ -39,7 +40,7 @@ def test_a_source_is_cut_into_a_power_of_two_of_partitions(size: int, partitions
     assert partitions_for(size) == partitions
 
 
-@pytest.mark.parametrize("partitions", [1, 2, 4, 256])
+@pytest.mark.parametrize("partitions", [1, 2, 4, 256, MOST])
 def test_rows_come_back_by_the_top_bits_of_their_hash(tmp_path: Path, partitions: int) -> None:
     spill = Spill(tmp_path / "spill", partitions, together=0)
     edges = [number * TOP // partitions for number in range(partitions)]
@@ -84,13 +85,50 @@ def test_many_rows_go_to_disk_and_come_back_in_order(tmp_path: Path) -> None:
     assert 2 * MEMORY < 1_000 * 300_000
     assert folder.stat().st_mode & 0o777 == 0o700
 
-    first, second = spill.parts()
+    parts = [*spill.parts()]
 
-    assert first["number"].to_list() == [*range(500)]
-    assert second["number"].to_list() == [*range(500, 1_000)]
-    assert first["wide"][7] == "x" * 300_000 + "7"
+    assert [number for part in parts for number in part["number"]] == [*range(1_000)]
+    assert all(part.estimated_size() <= 1.1 * LARGE for part in parts)
+    assert parts[0]["wide"][7] == "x" * 300_000 + "7"
     spill.close()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("memory", [0, MEMORY])
+@pytest.mark.parametrize("partitions", [1, 64])
+def test_what_was_put_in_piece_by_piece_comes_back_in_one(tmp_path: Path, partitions: int, memory: int) -> None:
+    spill = Spill(tmp_path / "spill", partitions, memory=memory)
+    for start in range(20):
+        spill.append(rows(start, TOP // 2 + start, start=start))
+
+    (part,) = spill.parts()
+
+    assert (part.height, set(part.n_chunks("all"))) == (40, {1})
+
+
+def test_what_is_more_than_disks_are_to_hold_is_packed(tmp_path: Path) -> None:
+    whole, packed = (Spill(tmp_path / name, 1, memory=0, unpacked=most) for name, most in (("a", 1 << 20), ("b", 0)))
+    for spill in (whole, packed):
+        for start in range(0, 4_000, 1_000):
+            spill.append(rows(*range(1_000), start=start))
+
+    sizes = [sum(file.stat().st_size for file in (tmp_path / name).iterdir()) for name in ("a", "b")]
+
+    assert sizes[1] < 0.6 * sizes[0]  # the first is written before anything is there
+    assert [part.equals(other) for part, other in zip(whole.parts(), packed.parts(), strict=True)] == [True]
+
+
+def test_a_partition_that_is_too_large_comes_in_pieces_by_the_next_bits_of_the_hash(tmp_path: Path) -> None:
+    spill = Spill(tmp_path / "spill", 2, memory=0, together=0, large=16 * 1_000)
+    for start in range(100):  # more frames than are cut at a time
+        spill.append(rows(*range(start, TOP, TOP // 40), start=100 * start))
+    everybody = rows(*(number for start in range(100) for number in range(start, TOP, TOP // 40)))
+
+    parts = [*spill.parts(keep=True)]
+
+    assert {part.height for part in parts} <= {*range(300, 1_100)}
+    assert [hashed for part in parts for hashed in sorted(part[KEY_HASH])] == sorted(everybody[KEY_HASH])
+    assert all(part.equals(again) for part, again in zip(parts, spill.parts(), strict=True))
 
 
 def test_closing_forgets_everything_and_may_be_done_twice(tmp_path: Path) -> None:
@@ -105,14 +143,22 @@ def test_closing_forgets_everything_and_may_be_done_twice(tmp_path: Path) -> Non
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.lists(st.integers(0, TOP - 1), max_size=10), max_size=7),
-    st.sampled_from([1, 2, 8, 64, 256]),
+    st.lists(st.lists(st.integers(0, TOP - 1), max_size=10), max_size=24),
+    st.sampled_from([1, 2, 8, 64, MOST]),
     st.sampled_from([0, 200, MEMORY]),
+    st.sampled_from([0, 300, MEMORY]),
+    st.sampled_from([1, 100, LARGE]),
 )
 def test_every_row_comes_back_once_and_equal_hashes_together(
-    tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], partitions: int, memory: int
+    tmp_path_factory: pytest.TempPathFactory,
+    chunks: list[list[int]],
+    partitions: int,
+    memory: int,
+    unpacked: int,
+    large: int,
 ) -> None:
-    spill = Spill(tmp_path_factory.getbasetemp() / "spill", partitions, memory=memory, together=0)
+    folder = tmp_path_factory.getbasetemp() / "spill"
+    spill = Spill(folder, partitions, memory=memory, together=0, unpacked=unpacked, large=large)
     start = 0
     for chunk in chunks:
         spill.append(rows(*chunk, start=start))
