@@ -162,7 +162,7 @@ class FrameSnapshot:
 
     @property
     def present(self) -> int:
-        left = sum(np.count_nonzero(self._fingerprints[part] == LEFT_SOURCE) for part in _stretches(len(self._hashes)))
+        left = sum(np.count_nonzero(self._fingerprints[part] == LEFT_SOURCE) for part in stretches(len(self._hashes)))
         left -= np.count_nonzero(self._fingerprints[self._replaced] == LEFT_SOURCE)
         left += np.count_nonzero((self._newer.fingerprints == LEFT_SOURCE) & ~self._newer.gone)
         return self.contacts - int(left)
@@ -194,15 +194,16 @@ class FrameSnapshot:
 
     def missing(self, seen: npt.NDArray[np.bool_], *, at_a_time: int = AT_A_TIME) -> Positions:
         size = len(self._hashes)
-        replaced = np.zeros(size, dtype=np.bool_)
-        replaced[self._replaced] = True
         parts = []
-        for part in _stretches(size, at_a_time):
+        for part in stretches(size, at_a_time):
+            replaced = np.zeros(part.stop - part.start, dtype=np.bool_)
+            first, behind = np.searchsorted(self._replaced, (part.start, part.stop))
+            replaced[self._replaced[first:behind] - part.start] = True
             hashes = self._hashes[max(part.start - 1, 0) : part.stop + 1]
             same = hashes[1:] == hashes[:-1]
             shared = np.append(False, same) | np.append(same, False)
             shared = shared[part.start - max(part.start - 1, 0) :][: part.stop - part.start]
-            unseen = ~(seen[part] | shared | replaced[part]) & (self._fingerprints[part] != LEFT_SOURCE)
+            unseen = ~(seen[part] | shared | replaced) & (self._fingerprints[part] != LEFT_SOURCE)
             parts.append(np.flatnonzero(unseen) + part.start)
         newer = ~seen[size:] & ~self._newer.gone & (self._newer.fingerprints != LEFT_SOURCE)
         return np.concatenate([*parts, np.flatnonzero(newer) + size])
@@ -304,7 +305,7 @@ def _numbers_of(rows: pl.LazyFrame) -> Numbers:
     return Numbers(numbers[KEY_HASH].to_numpy(), numbers[FINGERPRINT].to_numpy())
 
 
-def _stretches(size: int, length: int = AT_A_TIME) -> Iterator[slice]:
+def stretches(size: int, length: int = AT_A_TIME) -> Iterator[slice]:
     """`size` places, so many at a time: what is worked out for each takes memory for those alone."""
     for start in range(0, size, length):
         yield slice(start, min(size, start + length))

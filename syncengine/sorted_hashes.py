@@ -89,7 +89,10 @@ class SortedHashes:
         bits = (size // _A_BUCKET).bit_length()
         self._shift = np.uint64(64 - bits)
         buckets = np.empty((1 << bits) + 1, np.uint32)
-        buckets[:-1] = np.searchsorted(self._hashes, np.arange(1 << bits, dtype=np.uint64) << self._shift)
+        for start in range(0, 1 << bits, _AT_A_TIME):
+            stop = min(1 << bits, start + _AT_A_TIME)
+            numbers = np.arange(start, stop, dtype=np.uint64) << self._shift
+            buckets[start:stop] = np.searchsorted(self._hashes, numbers)
         buckets[-1] = size
         parts = (self._hashes[start : start + _AT_A_TIME + 1] for start in range(0, size, _AT_A_TIME))
         self._repeated = any(bool((part[1:] == part[:-1]).any()) for part in parts)

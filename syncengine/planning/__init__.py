@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from syncengine.planning.survey import Survey, survey
 from syncengine.ports import PlanSink, Source
 from syncengine.row_memory import RowMemory
 from syncengine.snapshot import Snapshot
+from syncengine.sorted_hashes import Positions
 from syncengine.spill import Spill, partitions_for
 
 __all__ = ["Intent", "Leavers", "Memory", "PlanFacts", "make_plan"]
@@ -32,6 +34,8 @@ UNREADABLE = (
     "cell-too-long",
 )
 """Held rows that may be anybody's: while a source has such rows nobody can be said to have left it."""
+
+LEAVERS_AT_A_TIME: Final = 50_000  #: contacts that are read and planned together; 1.5 KB each while they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +69,24 @@ def make_plan(
     Raises SourceError, GuardError if too many have left, InternalError if a row is unaccounted for. `scratch` is a
     folder to work in; `pulse` is called now and then, and may raise to end the work.
     """
-    partitions = partitions_for(source.describe().size)
+    partitions = partitions_for(source.describe().unpacked_size)
     aside, claims_aside = Spill(scratch / "rows", partitions), Spill(scratch / "claims", partitions)
     try:
         watched = [rule.name for rule in intent.mapping.variables if rule.name not in known_variables]
         found = survey(
             source, intent.mapping, snapshot, aside, out, pulse, undecided=watched, memory=rows, scratch=scratch
         )
-        leaving = snapshot.missing(found.seen) if _may_send_leavers(intent, leavers) else found.aside[:0]
+        leaving = found.aside[:0] if leavers.on_missing is OnMissing.KEEP else _gone(found, snapshot, intent)
         snapshot.expect(np.concatenate([found.aside, leaving]))
         compared = compare(
             aside, found, snapshot, memory, intent, out, watch=watched, claims_aside=claims_aside, pulse=pulse
         )
+        gone = _gone(found, snapshot, intent)  # once more: who was taken over by another id has not left
     finally:
         aside.close()
         claims_aside.close()
         shutil.rmtree(scratch, ignore_errors=True)
-    gone, left, spared = _plan_leavers(found, snapshot, memory, intent, leavers, out)
+    left, spared = _plan_leavers(gone, found, snapshot, memory, leavers, out)
     snapshot.let_go()
     planned = compared.planned + left
     facts = PlanFacts(
@@ -92,7 +97,7 @@ def make_plan(
         fields=dict(compared.fields.most_common()),
         variables=_missing_variables(intent, found, compared),
         known=snapshot.present,
-        gone=gone,
+        gone=len(gone),
         spared=spared,
         dates={name: (share.filled, share.dates) for name, share in found.dates.items()},
         questions=tuple(date_questions(intent.mapping.variables, found.evidence, watched)),
@@ -102,25 +107,24 @@ def make_plan(
     return facts
 
 
-def _may_send_leavers(intent: Intent, leavers: Leavers) -> bool:
-    return intent.mode is Mode.MIRROR and leavers.on_missing is not OnMissing.KEEP
+def _gone(found: Survey, snapshot: Snapshot, intent: Intent) -> Positions:
+    """Who left the source, where that matters."""
+    return snapshot.missing(found.seen) if intent.mode is Mode.MIRROR else found.aside[:0]
 
 
 def _plan_leavers(
-    found: Survey, snapshot: Snapshot, memory: Memory, intent: Intent, leavers: Leavers, out: PlanSink
-) -> tuple[int, Counter[Op], str]:
-    """How many left the source, how many changes that makes, and why none if none are made."""
-    if intent.mode is not Mode.MIRROR:
-        return 0, Counter(), ""
-    gone = snapshot.missing(found.seen)
+    gone: Positions, found: Survey, snapshot: Snapshot, memory: Memory, leavers: Leavers, out: PlanSink
+) -> tuple[Counter[Op], str]:
+    """How many changes it makes that these left the source, and why none if none are made."""
     if leavers.on_missing is OnMissing.KEEP or not len(gone) or not found.rows:  # of an empty source a guard tells
-        return len(gone), Counter(), ""
+        return Counter(), ""
     spared = _spared(found, leavers)
     if spared:
-        return len(gone), Counter(), spared
+        return Counter(), spared
     leavers.check(len(gone), snapshot.present)
     op = Op.REMOVE if leavers.on_missing is OnMissing.REMOVE else Op.UNSUBSCRIBE
-    return len(gone), Counter({op: depart(snapshot.rows_at(gone), op, memory, out)}), ""
+    several = (gone[start : start + LEAVERS_AT_A_TIME] for start in range(0, len(gone), LEAVERS_AT_A_TIME))
+    return Counter({op: sum(depart(snapshot.rows_at(part), op, memory, out) for part in several)}), ""
 
 
 def _spared(found: Survey, leavers: Leavers) -> str:

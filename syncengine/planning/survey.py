@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ from syncengine.planning.ahead import had_ahead
 from syncengine.planning.objections import Objections
 from syncengine.ports import Chunk, Hashes, Recalled, RecallsRows, Source
 from syncengine.row_memory import Recollection, RowMemory
-from syncengine.snapshot import Snapshot
+from syncengine.snapshot import Snapshot, stretches
 from syncengine.sorted_hashes import UNKNOWN
 from syncengine.spill import Spill, marks
 
@@ -47,6 +47,7 @@ Flags = npt.NDArray[np.bool_]
 HELD_COLUMNS = (ORDINAL, ROW, KEY, EMAIL, CODE, REASON, SOURCE)
 _UNSEEN, _SEEN_HELD, _SAME, _ASIDE = 0, 1, 2, 3
 _EVIDENCE_ROWS = 100_000  #: rows whose cells are asked whether they are dates; one look costs 0.1 s for ten columns
+FEW_PARSED: Final = 20_000  #: rows of a chunk; 2.5 KB each while they are normalised
 _CONSENT_CODES = ("rule", "opted-out", "deleted", "active-empty", "active-unreadable")
 
 
@@ -116,8 +117,7 @@ def survey(
     work.forget_overruled()
     if work.first_rows_to_widen:
         work.widen(source)
-    work.result.seen = work.state != _UNSEEN
-    work.result.aside = np.flatnonzero(work.state == _ASIDE)
+    work.conclude()
     return work.result
 
 
@@ -154,7 +154,7 @@ class _Surveyor:
         # Every row is needed whole where all are new, or where what they hold decides the type of a variable.
         if not (self.memory.size and self.snapshot.size) or not self.memory.filled.isdisjoint(self.undecided):
             return source.chunks_but(_strangers)
-        return had_ahead(source.chunks_but(self.memory.recall))
+        return had_ahead(source.chunks_but(self.memory.recall), alone=_takes_room)
 
     def take_recalled(self, chunk: Chunk, recalled: Recalled, columns: tuple[str, ...], *, several: bool) -> None:
         """A chunk of which the known rows are compared by their numbers, and parsed only where those differ."""
@@ -184,15 +184,17 @@ class _Surveyor:
         copies, aside = self.judge(keys[rows], fingerprints[rows], first + rows.astype(np.uint64))
         wanted = rows[copies | aside]
         again = wanted[known.known[wanted]]
-        if not again.size and not copies.any() and wanted.size in {0, read.height}:
-            self.set_aside(read.head(wanted.size))  # as nearly always: what is new to the memory is, or is not, to us
-            return
-        parsed = self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)
-        whole = pl.concat([read, parsed]).sort(ORDINAL)
-        whole = whole.filter(pl.col(ORDINAL).is_in(pl.Series(first + wanted, dtype=pl.UInt64).implode()))
-        is_copy = pl.Series(np.isin(wanted, rows[copies]))
-        self.hold(_as_copies(whole.filter(is_copy)))
-        self.set_aside(whole.filter(~is_copy))
+        whole = read  # as nearly always: what is new to the memory is, or is not, to us
+        if again.size:
+            parsed = self.read(recalled.parse(again), chunk, columns, first + again.astype(np.uint64), several=several)
+            whole = pl.concat([read, parsed]).sort(ORDINAL)
+        if wanted.size < whole.height:
+            whole = whole.filter(pl.col(ORDINAL).is_in(pl.Series(first + wanted, dtype=pl.UInt64).implode()))
+        if copies.any():
+            is_copy = pl.Series(np.isin(wanted, rows[copies]))
+            self.hold(_as_copies(whole.filter(is_copy)))
+            whole = whole.filter(~is_copy)
+        self.set_aside(whole)
 
     def read(
         self,
@@ -332,6 +334,13 @@ class _Surveyor:
             self.first_rows_to_widen.append(self.first_ordinal[unique])
             self.result.same -= unique.size
 
+    def conclude(self) -> None:
+        """Tell from the marks who was seen, and who was set aside. Afterwards they are those of who was seen."""
+        parts = stretches(self.state.size)
+        aside = [np.flatnonzero(self.state[part] == _ASIDE) + part.start for part in parts]
+        self.result.aside = np.concatenate([self.result.aside, *aside])
+        self.result.seen = np.minimum(self.state, 1, out=self.state).view(np.bool_)
+
     def widen(self, source: Source) -> None:
         """Read the source once more for the rows `forget_same` noted."""
         wanted = pl.Series(np.concatenate(self.first_rows_to_widen)).cast(pl.UInt64)
@@ -350,6 +359,11 @@ def _keys_within(cells: pl.Series) -> pl.Series:
         return pl.Series([], dtype=pl.UInt64)
     addresses = split_addresses(cells).explode().drop_nulls()
     return key_hashes(examine_addresses(addresses)["key"])
+
+
+def _takes_room(chunk: Chunk) -> bool:
+    """Whether much of it is new, as at the end of a file that grew: it takes ten times the room of a known one."""
+    return chunk.rows.height > FEW_PARSED
 
 
 def _strangers(rows: Hashes) -> Recollection:

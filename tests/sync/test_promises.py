@@ -10,6 +10,7 @@ from syncengine.errors import GuardError, RefusedError
 from syncengine.guards import Guards
 from syncengine.model import Call, Consent, Fatal, Mode, NoAnswer, OnMissing, Op
 from syncengine.normalise.addresses import address_key
+from syncengine.planning import LEAVERS_AT_A_TIME
 from syncengine.ports import SourceSeen
 from syncengine.report import Result
 from syncengine.testing import FrameSource, MemoryDestination, Trial, people, run_sync, source
@@ -235,6 +236,20 @@ async def test_a_mirror_unsubscribes_who_left_once(trial: Trial, to: MemoryDesti
 
     again = (await run_sync(trial, FrameSource(people(19).reverse()))).report
     assert (again.planned[Op.UNSUBSCRIBE], again.same) == (0, 19)
+
+
+async def test_however_many_left_a_mirror_unsubscribes_each_of_them_once(trial: Trial, to: MemoryDestination) -> None:
+    """More than are read and planned together."""
+    trial.mode = Mode.MIRROR
+    everybody = people(LEAVERS_AT_A_TIME + 150)
+    await run_sync(trial, FrameSource(everybody))
+    to.sent.clear()
+
+    report = (await run_sync(trial, FrameSource(everybody.head(40)))).report
+
+    left = [address for call, addresses in to.sent for address in addresses]
+    assert report.confirmed[Op.UNSUBSCRIBE] == len(left) == len(set(left)) == LEAVERS_AT_A_TIME + 110
+    assert [address for address, contact in to.contacts.items() if contact.active] == everybody["email"].to_list()[:40]
 
 
 async def test_a_mirror_removes_who_left_last_of_all(trial: Trial, to: MemoryDestination) -> None:
