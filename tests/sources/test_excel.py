@@ -33,6 +33,7 @@ def test_a_workbook_is_read_as_text_with_the_rows_numbered_as_in_excel(sources: 
     assert read.rows == [TEXT, ("b@example.com", None, None, "2", None, "false", " x ")]
     assert read.lines == [2, 4]
     assert read.described.format == "xlsx"
+    assert read.described.unpacked_size > read.described.size
     assert read.described.facts["blank lines"] == "1 left out"
 
 

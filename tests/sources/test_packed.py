@@ -51,6 +51,8 @@ def test_s18_a_compressed_file_is_read_whatever_its_name(sources: "Sources", pac
     assert (read.rows, read.lines) == (plain.rows, plain.lines)
     assert read.described.facts["packed"] == packing
     assert read.described.format == "csv"
+    assert plain.described.unpacked_size == plain.described.size
+    assert read.described.unpacked_size > read.described.size  # memory is planned by it
 
 
 @pytest.mark.parametrize("packing", PACKERS)

@@ -114,6 +114,7 @@ def test_s17_a_nested_file_is_flattened_and_what_has_no_text_form_is_left_out_wi
     assert read.columns == ("Email", "Address.City", "Address.Zip", "Tags")
     assert read.rows == [("a@example.com", "Ulm", "89073", "vip;new"), ("b@example.com", None, None, None)]
     assert read.described.format == "parquet"
+    assert read.described.unpacked_size > read.described.size
     assert [warning.split(" is left out")[0] for warning in read.described.warnings] == [
         "column 'Photo'",
         "column 'Map'",
