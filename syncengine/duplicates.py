@@ -12,6 +12,17 @@ from syncengine.normalise.mapping import Winner
 _CONTRADICTION = "; as not subscribed, because one of the rows says so"
 
 
+def with_nobody_subscribed(rows: pl.DataFrame, among: pl.Expr) -> pl.DataFrame:
+    """DESIRED rows, with nobody subscribed of those for whom `among` is true. What they are then is not what their row
+    says, so that they are looked at in every run.
+    """
+    lowered = pl.col(ACTIVE) & among
+    return rows.with_columns(
+        pl.when(lowered).then(pl.lit(CONTENT_UNKNOWN, pl.UInt64)).otherwise(FINGERPRINT).alias(FINGERPRINT),
+        (pl.col(ACTIVE) & ~lowered).alias(ACTIVE),
+    )
+
+
 def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame, pl.DataFrame]:
     """DESIRED rows without held ones → (one row per key, the rows that lost with `code` and `reason`)."""
     is_repeated = rows[KEY].is_duplicated()

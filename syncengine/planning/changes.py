@@ -9,7 +9,7 @@ import polars as pl
 import polars_hash  # noqa: F401  # registers the namespace `chash`
 
 from syncengine.diff import SAME, departures, diff
-from syncengine.duplicates import resolve_duplicates
+from syncengine.duplicates import resolve_duplicates, with_nobody_subscribed
 from syncengine.frames import (
     ACTIVE,
     ADDRESS,
@@ -160,6 +160,7 @@ class _Comparer:
         self.hold(losers)
         if self.found.objections is not None:
             rows = self.found.objections.heeded(rows)
+        rows = self.without_denied(rows)
         known = self.snapshot.rows_of(rows[KEY_HASH].to_numpy())
         taken = self.taken_over(rows, known) if self.claimants is not None else known.clear()
         changes = diff(
@@ -216,6 +217,14 @@ class _Comparer:
             pl.lit("duplicate").alias(CODE),
             pl.lit("another row of this contact is held for its consent; the two contradict each other").alias(REASON),
         )
+
+    def without_denied(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """`rows` with nobody subscribed of whom another row, which is held, says no."""
+        denied = self.found.denied
+        if denied.is_empty():
+            return rows
+        said_no = rows.join(denied, on=[KEY_HASH, KEY], how="semi")[KEY]
+        return with_nobody_subscribed(rows, pl.col(KEY).is_in(said_no.implode()))
 
     def refused_before(self, changes: pl.DataFrame) -> pl.DataFrame:
         """What would be sent, and was refused with this very content; or with any, where content is not the point. So

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from syncengine.frames import ACTIVE, ADDRESS, CONTENT_UNKNOWN, FINGERPRINT, KEY_HASH
+from syncengine.duplicates import with_nobody_subscribed
+from syncengine.frames import ACTIVE, ADDRESS, KEY_HASH
 from syncengine.normalise.rows import hash_of
 from syncengine.snapshot import Snapshot
 from syncengine.sorted_hashes import UNKNOWN
@@ -51,11 +52,7 @@ class Objections:
         if not self._told:
             return rows
         objected = self._objected(rows.filter(ACTIVE)).select(KEY_HASH)
-        lowered = pl.col(ACTIVE) & pl.col(KEY_HASH).is_in(objected[KEY_HASH].implode())
-        return rows.with_columns(
-            pl.when(lowered).then(pl.lit(CONTENT_UNKNOWN, pl.UInt64)).otherwise(FINGERPRINT).alias(FINGERPRINT),
-            (pl.col(ACTIVE) & ~lowered).alias(ACTIVE),
-        )
+        return with_nobody_subscribed(rows, pl.col(KEY_HASH).is_in(objected[KEY_HASH].implode()))
 
     @property
     def _objections(self) -> pl.DataFrame:

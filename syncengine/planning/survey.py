@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from syncengine.frames import (
+    ACTIVE,
     CODE,
     EMAIL,
     FINGERPRINT,
@@ -77,12 +78,14 @@ class Survey:
 
     `seen` marks the positions of the snapshot that the source still has, in whatever state; at `aside` are those with
     rows to be compared. `contradicted` are keys (KEY_HASH, KEY) of which a row is held for its consent: no other row of
-    theirs may speak for them. `objections` are None where the address identifies a contact.
+    theirs may speak for them. `denied` are those of which a row that is held for something else says that they are not
+    subscribed. `objections` are None where the address identifies a contact.
     """
 
     seen: npt.NDArray[np.bool_]
     aside: npt.NDArray[np.int64]
     contradicted: pl.DataFrame
+    denied: pl.DataFrame
     objections: Objections | None = None
     rows: int = 0
     same: int = 0
@@ -114,6 +117,7 @@ def survey(
     for chunk in work.chunks(source):
         pulse()
         work.take(chunk, source.columns, several=_tells_file(source))
+    work.forget_denied()
     work.forget_overruled()
     if work.first_rows_to_widen:
         work.widen(source)
@@ -145,7 +149,7 @@ class _Surveyor:
         self.no_rows: pl.DataFrame | None = None  #: what `read` gives for none
         nobody = pl.DataFrame(schema={KEY_HASH: pl.UInt64, KEY: pl.String})
         objections = Objections() if mapping.key is not None else None
-        self.result = Survey(np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64), nobody, objections)
+        self.result = Survey(np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.int64), nobody, nobody, objections)
 
     def chunks(self, source: Source) -> Iterator[Chunk]:
         """The chunks of `source`, without rows that are remembered where it can tell them."""
@@ -243,8 +247,11 @@ class _Surveyor:
         if self.mapping.key is None:
             keys = _keys_within(keyed.filter(pl.col(CODE) == AddressCode.SEVERAL.value)[EMAIL])
             self.see(keys, pl.Series(np.zeros(len(keys), dtype=np.uint64)))
-        votes = keyed.filter(pl.col(CODE).is_in(_CONSENT_CODES)).select(KEY_HASH, KEY)
+        is_doubtful = pl.col(CODE).is_in(_CONSENT_CODES)
+        votes = keyed.filter(is_doubtful).select(KEY_HASH, KEY)
         self.result.contradicted = pl.concat([self.result.contradicted, votes])
+        denials = keyed.filter(~is_doubtful & ~pl.col(ACTIVE)).select(KEY_HASH, KEY)
+        self.result.denied = pl.concat([self.result.denied, denials])
 
     def see(self, keys: pl.Series, fingerprints: pl.Series) -> None:
         """Contacts of held rows: the source still has them."""
@@ -276,13 +283,28 @@ class _Surveyor:
         if self.result.objections is not None:
             self.result.objections.hear(rows)
 
+    def forget_denied(self) -> None:
+        """Contacts taken for unchanged of which a held row says that they are not subscribed."""
+        denied = self.positions_of(self.result.denied)
+        if denied.size:
+            subscribed = self.snapshot.rows_at(denied[self.state[denied] == _SAME]).filter(ACTIVE)
+            self.look_again(self.positions_of(subscribed))
+
+    def positions_of(self, contacts: pl.DataFrame) -> npt.NDArray[np.int64]:
+        keys = contacts[KEY_HASH].to_numpy()
+        positions = self.snapshot.recognise(keys, np.zeros_like(keys)).positions
+        return np.unique(positions[positions != UNKNOWN])
+
     def forget_overruled(self) -> None:
         """Contacts taken for unchanged of whose address another one's row says that it is not subscribed."""
         if self.result.objections is not None:
-            positions = self.result.objections.overruled(self.snapshot)
-            positions = positions[self.state[positions] == _SAME]
-            self.forget_same(positions)
-            self.state[positions] = _ASIDE
+            self.look_again(self.result.objections.overruled(self.snapshot))
+
+    def look_again(self, positions: npt.NDArray[np.int64]) -> None:
+        """Those at these positions who were taken for unchanged are compared after all."""
+        positions = positions[self.state[positions] == _SAME]
+        self.forget_same(positions)
+        self.state[positions] = _ASIDE
 
     def recognise(self, rows: pl.DataFrame) -> None:
         if not self.snapshot.size:
@@ -310,6 +332,9 @@ class _Surveyor:
             return ~unchanged, ~unchanged
         again = known & (before == _SAME)
         copies = again & found.same
+        others = positions[again & ~found.same]
+        if others.size:  # a copy behind a row that differs is the last word
+            copies &= ~np.isin(positions, others)
         self.state[positions[known & ~unchanged & ~copies]] = _ASIDE
         self.state[positions[unchanged]] = _SAME
         self.forget_same(positions[again & ~found.same])

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import anyio
 import polars as pl
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from syncengine.config.model import Bound
 from syncengine.errors import GuardError, RefusedError
@@ -13,7 +16,16 @@ from syncengine.normalise.addresses import address_key
 from syncengine.planning import LEAVERS_AT_A_TIME
 from syncengine.ports import SourceSeen
 from syncengine.report import Result
-from syncengine.testing import FrameSource, MemoryDestination, Trial, people, run_sync, source
+from syncengine.testing import (
+    FrameSource,
+    MemoryDestination,
+    MemoryJournal,
+    MemoryStateStore,
+    Trial,
+    people,
+    run_sync,
+    source,
+)
 from syncengine.testing.destination import Held
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +137,48 @@ async def test_a_later_row_that_differs_beats_an_unchanged_one(trial: Trial, to:
 
     assert (report.same, report.confirmed[Op.UPDATE], report.held) == (4, 1, 1)
     assert to.contacts["user2@example.com"].variables["city"] == "Astana"
+
+
+HELD = "A\x01"  #: a cell that has its row held
+CITIES = ("A", "B", HELD)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(CITIES), st.sampled_from(["yes", "no"])), min_size=1),
+    chunk_rows=st.integers(1, 4),
+)
+@example(rows=[(0, "A", "yes"), (0, "B", "yes"), (0, "A", "yes")], chunk_rows=2)
+@example(rows=[(0, "A", "yes"), (0, HELD, "no")], chunk_rows=1)
+@example(rows=[(0, HELD, "no"), (0, "A", "no"), (0, "B", "yes")], chunk_rows=2)
+@example(rows=[(1, "A", "yes"), (0, "A", "yes"), (0, "B", "yes"), (0, "A", "yes")], chunk_rows=2)
+def test_the_last_row_of_a_contact_counts_wherever_chunks_end(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str, str]], chunk_rows: int
+) -> None:
+    """And nobody is subscribed whom one of their rows says not to be, one that is held included."""
+    journal, to = MemoryJournal(), MemoryDestination()
+    trial = Trial(tmp_path_factory.mktemp("trial"), to, MemoryStateStore(journal), journal)
+    addresses = [f"user{number}@example.com" for number in range(3)]
+    expected = dict.fromkeys(addresses, ("A", True))
+    for number, city, _ in rows:
+        subscribed = all(active == "yes" for other, _, active in rows if other == number)
+        if city != HELD:
+            expected[addresses[number]] = (city, subscribed)
+
+    def again(chunk_rows: int) -> FrameSource:
+        numbers, cities, actives = zip(*rows, strict=True)
+        told = {"email": [addresses[number] for number in numbers], "active": actives, "city": cities}
+        return FrameSource(pl.DataFrame(told), chunk_rows=chunk_rows)
+
+    async def nights() -> None:
+        await run_sync(trial, source(*addresses, city=["A"] * 3))
+        await run_sync(trial, again(chunk_rows))
+        assert {address: (held.variables["city"], held.active) for address, held in to.contacts.items()} == expected
+        sent = len(to.sent)
+        await run_sync(trial, again(chunk_rows + 1))
+        assert len(to.sent) == sent
+
+    anyio.run(nights)
 
 
 # -- consent --------------------------------------------------------------------------------------------------------
@@ -471,3 +525,20 @@ async def test_a_spelling_of_the_same_address_is_the_same_contact(trial: Trial, 
 
 def seen_of(trial: Trial) -> SourceSeen | None:
     return trial.state.seen("trial")
+
+
+async def test_what_was_left_by_a_process_killed_while_it_planned_is_removed(trial: Trial) -> None:
+    """Up to gigabytes of contacts; what finished runs left stays."""
+    rows = people(5)
+    await run_sync(trial, FrameSource(rows))
+    (finished,) = (trial.folder / "runs").iterdir()
+    kept = sorted(finished.rglob("*"))
+    killed = trial.folder / "runs" / "killed"
+    for name in (".scratch/rows/000-8.arrows", "plan/000000-add.parquet", "rows.notes", "log.jsonl"):
+        (killed / name).parent.mkdir(parents=True, exist_ok=True)
+        (killed / name).write_text("of contacts")
+
+    await run_sync(trial, FrameSource(rows.reverse()))
+
+    assert [path.name for path in killed.iterdir()] == ["log.jsonl"]
+    assert sorted(finished.rglob("*")) == kept
