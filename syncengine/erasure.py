@@ -19,6 +19,7 @@ from syncengine.config.model import Job
 from syncengine.durable import drafted, write_durably
 from syncengine.errors import ConfigError, StateError
 from syncengine.frames import ADDRESS_IN_DOUBT, KEY, KEY_HASH, SNAPSHOT_SCHEMA
+from syncengine.frozen import PLAN_FOLDER
 from syncengine.keyed import contact_id, contact_key_of, key_check, tombstone
 from syncengine.ledger import BACKUP, transaction
 from syncengine.mailing.record import erase_mailed
@@ -26,7 +27,7 @@ from syncengine.normalise.addresses import address_key
 from syncengine.normalise.rows import key_hashes
 from syncengine.person import Person
 from syncengine.ports import Changes
-from syncengine.prepare import NOTES_FILE
+from syncengine.prepare import NOTES_FILE, SCRATCH
 from syncengine.row_memory import drop_notes, forget_rows
 from syncengine.state import StateStore
 from syncengine.state.generations import snapshot_files
@@ -254,7 +255,7 @@ def _erase_from_runs(runs: Path, person: Person) -> int:
     """Rows about a person in the files of finished runs; plans that were carried out are dropped as a whole."""
     rows = 0
     for run in runs.glob("*/"):
-        for folder in ("plan", ".fold", ".scratch"):
+        for folder in (PLAN_FOLDER, ".fold", SCRATCH):
             shutil.rmtree(run / folder, ignore_errors=True)
         drop_notes(run / NOTES_FILE)
         rows += sum(_erase_rows(run / name, person) for name in _LISTING if (run / name).is_file())

@@ -3,6 +3,7 @@
 Blocking; called in a thread.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -16,19 +17,20 @@ from syncengine.errors import ConfigError, GuardError, other_account
 from syncengine.errors_file import write_errors
 from syncengine.first_rows import trial_of
 from syncengine.frames import told_columns
-from syncengine.frozen import FrozenPlan, PlanWriter, open_plan
+from syncengine.frozen import PLAN_FOLDER, FrozenPlan, PlanWriter, open_plan
 from syncengine.guards import Guards, check_held, check_missing, check_rows
 from syncengine.model import Consent, Mode, OnMissing, Op
 from syncengine.normalise.mapping import Mapping
 from syncengine.planning import Intent, Leavers, Memory, PlanFacts, make_plan
 from syncengine.planning.changes import is_forgotten
 from syncengine.ports import Journal, RecallsRows, Source, SourceSeen, StateStore
-from syncengine.report import ERRORS_FILE
-from syncengine.row_memory import RowMemory, meaning_of
+from syncengine.report import ERRORS_FILE, MANIFEST
+from syncengine.row_memory import RowMemory, drop_notes, meaning_of
 from syncengine.snapshot import Snapshot
 from syncengine.uptake import NOBODY_LEFT, Left
 
 NOTES_FILE: Final = "rows.notes"  #: what rows mean that were new, until the run is over
+SCRATCH: Final = ".scratch"  #: where a plan is worked out
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,17 @@ def look(job: JobTerms, understood: Understood, state: StateStore) -> Look:
     return Look(seen if seen.digest == digest else None, digest)
 
 
+def drop_unfinished_plans(runs: Path) -> None:
+    """Remove what a process left that was killed while it planned: a plan without its manifest is none, and up to
+    gigabytes of contacts. Whoever calls this holds the state, so nobody else plans in these folders.
+    """
+    for run in runs.glob("*/"):
+        if not (run / MANIFEST).exists():
+            for folder in (SCRATCH, PLAN_FOLDER):
+                shutil.rmtree(run / folder, ignore_errors=True)
+            drop_notes(run / NOTES_FILE)
+
+
 def draw_up(
     job: JobTerms,
     understood: Understood,
@@ -259,7 +272,7 @@ def _compare(
         writer,
         known_variables=state.variables(),
         rows=_row_memory(job, understood, state, notes),
-        scratch=writer.folder / ".scratch",
+        scratch=writer.folder / SCRATCH,
         pulse=pulse,
     )
 
