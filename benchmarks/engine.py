@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tomllib
@@ -55,6 +56,7 @@ class Engine:
         """An engine that remembers the same. Replaces what is in `folder`."""
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.folder, folder, symlinks=True)
+        os.sync()  # else the system writes the copy while something is measured
         return Engine(folder)
 
 
