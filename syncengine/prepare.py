@@ -181,7 +181,7 @@ def look(job: JobTerms, understood: Understood, state: StateStore) -> Look:
     return Look(seen if seen.digest == digest else None, digest)
 
 
-def drop_unfinished_plans(runs: Path) -> None:
+def drop_unfrozen_plans(runs: Path) -> None:
     """Remove what a process left that was killed while it planned: a plan without its manifest is none, and up to
     gigabytes of contacts. Whoever calls this holds the state, so nobody else plans in these folders.
     """

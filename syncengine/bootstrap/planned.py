@@ -19,7 +19,7 @@ from syncengine.first_rows import FirstRows
 from syncengine.guards import Guards
 from syncengine.model import OnMissing
 from syncengine.plan_view import DIFFERENCES_FILE, mapping_changes, view_plan, write_differences
-from syncengine.prepare import GuardStopError, Prepared, draw_up, drop_unfinished_plans
+from syncengine.prepare import GuardStopError, Prepared, draw_up, drop_unfrozen_plans
 from syncengine.redaction import Secret
 from syncengine.report import ERRORS_FILE
 from syncengine.sync import guard_report, plan_report
@@ -46,7 +46,7 @@ def plan_job(session: Session, job: Job, *, out: Path | None = None) -> Planned:
         anything = Bound(share=1.0)
         terms = replace(terms, on_missing=OnMissing.KEEP, guards=Guards(anything, anything, anything))
     left = hear(session.listening(job.list_id), session.state(job), job.name, datetime.now(UTC))
-    drop_unfinished_plans(session.runs)
+    drop_unfrozen_plans(session.runs)
     destination = SmartSenderV2(_no_door(session.workshop.loaded.config.account.url), job.list_id)
     prepared = draw_up(
         terms,

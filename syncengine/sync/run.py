@@ -17,7 +17,7 @@ from syncengine.prepare import (
     GuardStopError,
     Prepared,
     draw_up,
-    drop_unfinished_plans,
+    drop_unfrozen_plans,
     look,
     take_over,
     take_up,
@@ -93,7 +93,7 @@ def _prepare(parts: Parts, *, fresh: bool, given: Path | None) -> Prepared | Rep
     looked = look(parts.job, understood, parts.state)
     if looked.seen is not None and not _owes(parts):
         return end_unchanged(parts, looked.seen)
-    drop_unfinished_plans(parts.runs)
+    drop_unfrozen_plans(parts.runs)
     run = parts.new_run()
     try:
         return draw_up(
