@@ -36,15 +36,7 @@ def resolve_duplicates(rows: pl.DataFrame, winner: Winner) -> tuple[pl.DataFrame
         pl.col(ACTIVE).any().over(KEY).alias("any_active"),
         pl.col(ROW).filter(pl.col(ORDINAL) == best).first().over(KEY).alias("winner_row"),
     )
-    lowered = pl.col(ACTIVE) & ~pl.col("all_active")
-    winners = (
-        judged.filter("wins")
-        .with_columns(
-            pl.when(lowered).then(pl.lit(CONTENT_UNKNOWN, pl.UInt64)).otherwise(FINGERPRINT).alias(FINGERPRINT),
-            (pl.col(ACTIVE) & pl.col("all_active")).alias(ACTIVE),
-        )
-        .select(rows.columns)
-    )
+    winners = with_nobody_subscribed(judged.filter("wins"), ~pl.col("all_active")).select(rows.columns)
     losers = (
         judged.filter(~pl.col("wins"))
         .with_columns(

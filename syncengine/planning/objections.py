@@ -16,6 +16,7 @@ from syncengine.sorted_hashes import UNKNOWN
 
 _ADDRESS_HASH = "address_hash"
 _LOW, _HIGH = "low", "high"
+_NOBODY = 0  #: key hash of a row without an id: that of no contact, but for one in 2 ** 64
 
 
 class Objections:
@@ -26,10 +27,12 @@ class Objections:
         self._by_address: pl.DataFrame | None = None
 
     def hear(self, rows: pl.DataFrame) -> None:
-        """DESIRED rows, held ones apart. Whoever has their address on the list and says nothing new need not be heard:
+        """DESIRED rows, held or not. Whoever has their address on the list and says nothing new need not be heard:
         nobody else gets it.
         """
-        told = rows.filter(~pl.col(ACTIVE)).select(hash_of(pl.col(ADDRESS)).alias(_ADDRESS_HASH), KEY_HASH)
+        told = rows.filter(~pl.col(ACTIVE) & pl.col(ADDRESS).is_not_null()).select(
+            hash_of(pl.col(ADDRESS)).alias(_ADDRESS_HASH), pl.col(KEY_HASH).fill_null(_NOBODY)
+        )
         if not told.is_empty():
             self._told.append(told)
             self._by_address = None

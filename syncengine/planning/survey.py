@@ -1,7 +1,7 @@
 """The one pass over the source: every row is held, recognised as unchanged, or set aside to be compared.
 
 Nothing is compared here but two numbers a row (key hash, fingerprint). A contact seen twice is set aside with all
-its rows, whatever they say: which of them counts is decided where they meet (see `duplicates`).
+its rows but copies of the first: which of them counts is decided where they meet (see `duplicates`).
 """
 
 from collections import Counter
@@ -49,6 +49,7 @@ HELD_COLUMNS = (ORDINAL, ROW, KEY, EMAIL, CODE, REASON, SOURCE)
 _UNSEEN, _SEEN_HELD, _SAME, _ASIDE = 0, 1, 2, 3
 _EVIDENCE_ROWS = 100_000  #: rows whose cells are asked whether they are dates; one look costs 0.1 s for ten columns
 FEW_PARSED: Final = 20_000  #: rows of a chunk; 2.5 KB each while they are normalised
+_VOTE = (KEY_HASH, KEY, CODE, ACTIVE)  #: what a held row says of its contact
 _CONSENT_CODES = ("rule", "opted-out", "deleted", "active-empty", "active-unreadable")
 
 
@@ -77,9 +78,9 @@ class Survey:
     """What one pass found.
 
     `seen` marks the positions of the snapshot that the source still has, in whatever state; at `aside` are those with
-    rows to be compared. `contradicted` are keys (KEY_HASH, KEY) of which a row is held for its consent: no other row of
-    theirs may speak for them. `denied` are those of which a row that is held for something else says that they are not
-    subscribed. `objections` are None where the address identifies a contact.
+    rows to be compared. `contradicted` are keys (KEY_HASH, KEY) of which a row is held whose consent is not known: no
+    other row of theirs may speak for them. `denied` are those of which a row that is held for something else says that
+    they are not subscribed. `objections` are None where the address identifies a contact.
     """
 
     seen: npt.NDArray[np.bool_]
@@ -240,17 +241,21 @@ class _Surveyor:
     def hold_known(self, rows: pl.DataFrame) -> None:
         """Held rows whose contact can be told: it has not left the source, and its doubts count for its other rows."""
         self.hold(rows.select(HELD_COLUMNS))
+        if self.result.objections is not None:
+            self.result.objections.hear(rows)
         keyed = rows.filter(pl.col(KEY).is_not_null())
         if keyed.is_empty():
             return
         self.see(keyed[KEY_HASH], keyed[FINGERPRINT])
+        told = keyed.select(_VOTE)
         if self.mapping.key is None:
-            keys = _keys_within(keyed.filter(pl.col(CODE) == AddressCode.SEVERAL.value)[EMAIL])
-            self.see(keys, pl.Series(np.zeros(len(keys), dtype=np.uint64)))
-        is_doubtful = pl.col(CODE).is_in(_CONSENT_CODES)
-        votes = keyed.filter(is_doubtful).select(KEY_HASH, KEY)
+            several = _each_within(keyed.filter(pl.col(CODE) == AddressCode.SEVERAL.value))
+            self.see(several[KEY_HASH], pl.Series(np.zeros(several.height, dtype=np.uint64)))
+            told = pl.concat([told, several])
+        is_doubtful = pl.col(CODE).is_in(_CONSENT_CODES) | pl.col(ACTIVE).is_null()
+        votes = told.filter(is_doubtful).select(KEY_HASH, KEY)
         self.result.contradicted = pl.concat([self.result.contradicted, votes])
-        denials = keyed.filter(~is_doubtful & ~pl.col(ACTIVE)).select(KEY_HASH, KEY)
+        denials = told.filter(~is_doubtful & ~pl.col(ACTIVE)).select(KEY_HASH, KEY)
         self.result.denied = pl.concat([self.result.denied, denials])
 
     def see(self, keys: pl.Series, fingerprints: pl.Series) -> None:
@@ -285,7 +290,8 @@ class _Surveyor:
 
     def forget_denied(self) -> None:
         """Contacts taken for unchanged of which a held row says that they are not subscribed."""
-        denied = self.positions_of(self.result.denied)
+        undisputed = self.result.denied.join(self.result.contradicted, on=[KEY_HASH, KEY], how="anti")  # those are held
+        denied = self.positions_of(undisputed)
         if denied.size:
             subscribed = self.snapshot.rows_at(denied[self.state[denied] == _SAME]).filter(ACTIVE)
             self.look_again(self.positions_of(subscribed))
@@ -378,12 +384,13 @@ class _Surveyor:
                 self.aside.append(normalise(rows.lazy(), self.mapping, columns=columns).collect())
 
 
-def _keys_within(cells: pl.Series) -> pl.Series:
-    """The key hash of each address in cells that hold several: whose they are can't be told, but nobody has left."""
-    if cells.is_empty():
-        return pl.Series([], dtype=pl.UInt64)
-    addresses = split_addresses(cells).explode().drop_nulls()
-    return key_hashes(examine_addresses(addresses)["key"])
+def _each_within(rows: pl.DataFrame) -> pl.DataFrame:
+    """_VOTE of each address in cells that hold several: whose they are can't be told, but none of them has left."""
+    pieces = rows.select(split_addresses(rows[EMAIL]).alias(KEY), CODE, ACTIVE).explode(KEY).drop_nulls(KEY)
+    if pieces.is_empty():
+        return rows.select(_VOTE).clear()
+    keyed = pieces.with_columns(examine_addresses(pieces[KEY])["key"].alias(KEY)).drop_nulls(KEY)
+    return keyed.with_columns(key_hashes(keyed[KEY])).select(_VOTE)
 
 
 def _takes_room(chunk: Chunk) -> bool:

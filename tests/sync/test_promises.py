@@ -181,6 +181,48 @@ def test_the_last_row_of_a_contact_counts_wherever_chunks_end(
     anyio.run(nights)
 
 
+@pytest.mark.parametrize("active", ["", "perhaps", "no\x01"])
+async def test_nobody_is_subscribed_of_whom_a_held_row_may_say_no(
+    trial: Trial, to: MemoryDestination, active: str
+) -> None:
+    told = source(
+        "a@example.org", "a@example.org", "b@example.org", active=[active, "yes", "yes"], city=[HELD, "A", "A"]
+    )
+
+    await run_sync(trial, told)
+
+    assert on_list(to) == {"b@example.org": True}
+
+
+async def test_the_no_of_a_cell_with_several_addresses_is_that_of_each(trial: Trial, to: MemoryDestination) -> None:
+    await run_sync(trial, source("a@example.org", "b@example.org"))
+
+    told = source("a@example.org; c@example.org", "a@example.org", "c@example.org", active=["no", "yes", "yes"])
+    await run_sync(trial, told)
+
+    assert on_list(to) == {"a@example.org": False, "b@example.org": True, "c@example.org": False}
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("key", ["1", ""])
+async def test_the_no_of_a_held_row_is_heard_by_whoever_has_its_address(
+    trial: Trial, to: MemoryDestination, key: str, *, known: bool
+) -> None:
+    """Under another id, or none."""
+    trial.key = "id"
+    if known:
+        await run_sync(trial, source("a@example.org", "b@example.org", id=["2", "3"], city=["A", "A"]))
+    told = {"id": [key, "2", "3"], "active": ["no", "yes", "yes"], "city": [HELD, "A", "A"]}
+    rows = ("a@example.org", "a@example.org", "b@example.org")
+
+    await run_sync(trial, source(*rows, **told))
+
+    assert on_list(to) == {"a@example.org": False, "b@example.org": True}
+    requests = to.requests
+    await run_sync(trial, FrameSource(pl.DataFrame({"email": rows, **told}).reverse()))
+    assert to.requests == requests
+
+
 # -- consent --------------------------------------------------------------------------------------------------------
 
 
