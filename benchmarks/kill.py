@@ -23,6 +23,7 @@ from pathlib import Path
 from syncengine.testing.campaign import Trial, run_trial, sandbox_process, summed
 
 KILLS_A_TRIAL = (3, 3)  # over the first file, and over the changed one
+LANES = 10  #: after a kill the next run waits two minutes for late requests: two lanes would take three hours
 KEPT = Path(__file__).parent / "results" / "kill.json"
 
 
@@ -76,7 +77,7 @@ class Campaign:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--kills", type=int, default=1_000)
-    arguments.add_argument("--lanes", type=int, default=2)
+    arguments.add_argument("--lanes", type=int, default=LANES)
     arguments.add_argument("--seed", type=int, default=1)
     campaign = Campaign(arguments.parse_args())
     with ThreadPoolExecutor(campaign.arguments.lanes) as pool:
